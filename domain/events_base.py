@@ -1,0 +1,19 @@
+"""What every event and command carries."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A message on a topic.
+
+    Attributes:
+        ts_event: When it happened at its origin (exchange, venue, timer), ns since the epoch, UTC.
+        ts_init: When we first saw its cause, ns since the epoch. Stages copy it from their input; the digest leaves it out.
+        underlying: The key of its topic; empty for the whole firm.
+    """
+
+    ts_event: int
+    ts_init: int
+    underlying: str

@@ -1,0 +1,65 @@
+"""Metric names, and the protocol through which the runtimes report them."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+MetricName = Literal[
+    # counter: inputs applied, by event type
+    "shard.inputs",
+    # counter: inputs seen before (source, offset) and dropped
+    "shard.duplicates",
+    # counter: inputs that a stage refused, by family
+    "shard.rejected",
+    # histogram, seconds: one stage's apply, by stage
+    "shard.apply.seconds",
+    # histogram, seconds: an input until its last clearance was serialised
+    "quoting.tick_to_quote.seconds",
+    # counter: quote entries sent, by venue
+    "quoting.quotes_sent",
+    # counter: orders sent
+    "orders.sent",
+    # counter: fills
+    "orders.fills",
+    # counter: refusals, by reason
+    "risk.refusals",
+    # gauge, dollars: P&L of the day
+    "risk.pnl.total",
+    # gauge, shares: net delta
+    "risk.exposure.delta",
+    # counter, bytes: journal
+    "journal.bytes",
+    # counter: feed records refused, by reason
+    "feed.refused",
+    # gauge, seconds since the epoch: event time reached
+    "run.event_time",
+]
+
+
+class Metrics(Protocol):
+    """Where the runtimes report. Stages do not: the shard times and counts them."""
+
+    def count(self, name: MetricName, value: float = 1.0, label: str = "") -> None:
+        """Add to a counter."""
+        ...
+
+    def gauge(self, name: MetricName, value: float, label: str = "") -> None:
+        """Set a gauge."""
+        ...
+
+    def observe(self, name: MetricName, value: float, label: str = "") -> None:
+        """Record one value of a histogram."""
+        ...
+
+
+class NoMetrics:
+    """Reports to nobody: replays and tests."""
+
+    def count(self, name: MetricName, value: float = 1.0, label: str = "") -> None:
+        """Do nothing."""
+
+    def gauge(self, name: MetricName, value: float, label: str = "") -> None:
+        """Do nothing."""
+
+    def observe(self, name: MetricName, value: float, label: str = "") -> None:
+        """Do nothing."""
