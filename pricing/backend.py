@@ -1,0 +1,109 @@
+"""Which processor prices, and what its kernels accept.
+
+One set of C++ headers is compiled once per instruction set (x86-64-v2, v3 and v4 on x86; a plain build elsewhere). The
+best one that this processor runs is chosen when the module is imported; `force_isa` chooses another, for tests and for
+machines whose widest vectors slow the clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from domain.errors import InputError
+from pricing import _native
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """What prices here."""
+
+    device: str
+    """`cpu`; the only one so far."""
+    isa: str
+    """The instruction set in use, e.g. `x86_64_v4`."""
+    lanes: int
+    """Contracts computed side by side by one instruction."""
+    supported_isas: tuple[str, ...]
+    """What `force_isa` accepts here, best first."""
+
+
+def describe() -> Backend:
+    """What prices here, for `axiom doctor`."""
+    return Backend(device="cpu", isa=_native.isa(), lanes=_native.lanes(), supported_isas=supported_isas())
+
+
+def supported_isas() -> tuple[str, ...]:
+    """Instruction sets that this processor runs and this build holds, best first."""
+    return tuple(_native.supported_isas())
+
+
+def force_isa(name: str) -> None:
+    """Price with one instruction set from now on, in the whole process.
+
+    The builds agree within rounding, not bit for bit: v2 has no fused multiply-add. A replayed run therefore records the
+    Greeks it used.
+
+    Raises:
+        InputError: The processor or the build lacks `name`.
+    """
+    if name not in supported_isas():
+        raise InputError("instruction set not supported here", field="isa", value=name, supported=supported_isas())
+    _native.force_isa(name)
+
+
+def columns(**inputs: ArrayLike) -> tuple[int, list[Array]]:
+    """Check the inputs of one kernel call: float64, contiguous, one value or one per contract.
+
+    Args:
+        **inputs: Columns by name, shape (n,), (1,) or (); a single value stands for every contract and is not copied n
+            times.
+
+    Returns:
+        n, and the columns in order. n is 1 when every input is a single value.
+
+    Raises:
+        InputError: An input is not numeric, has more than one dimension, or two lengths differ.
+    """
+    n = 1
+    first = ""
+    arrays: list[Array] = []
+    for name, value in inputs.items():
+        try:
+            array = np.ascontiguousarray(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError("not a number or an array of numbers", field=name, value=repr(value)) from error
+        if array.ndim != 1:
+            raise InputError("more than one dimension", field=name, value=array.shape)
+        size = array.size
+        if size not in (1, n):
+            if first:
+                raise InputError("length differs from that of " + first, field=name, value=size, expected=n)
+            n, first = size, name
+        elif size != 1 and not first:  # pragma: no cover - n starts at 1
+            first = name
+        arrays.append(array)
+    return n, arrays
+
+
+def output(out: Array | None, shape: tuple[int, ...], field: str = "out") -> Array:
+    """The caller's buffer when it fits, else a new one.
+
+    Raises:
+        InputError: `out` is not a writable float64 array of `shape` whose last axis is contiguous.
+    """
+    if out is None:
+        return np.empty(shape)
+    if not isinstance(out, np.ndarray) or out.dtype != np.float64:
+        raise InputError("not a float64 array", field=field, value=getattr(out, "dtype", type(out).__name__))
+    if out.shape != shape:
+        raise InputError("wrong shape", field=field, value=out.shape, expected=shape)
+    if not out.flags.writeable:
+        raise InputError("read-only", field=field, value=shape)
+    if shape[-1] > 1 and out.strides[-1] != out.itemsize:
+        raise InputError("last axis not contiguous", field=field, value=out.strides)
+    return out
