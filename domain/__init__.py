@@ -1,0 +1,1 @@
+"""The vocabulary: instruments, prices, sessions, events, commands, frames, codec and topics."""

@@ -1,0 +1,1 @@
+"""What we trade to stay flat."""

@@ -1,0 +1,1 @@
+"""Values and volatilities: kernels, Greeks, implied volatility, forwards and surfaces, as arrays over a chain."""

@@ -1,0 +1,1 @@
+"""What we show: quotes for a whole chain, their widths, protections and obligations."""

@@ -1,0 +1,1 @@
+"""What we hold and what we may do: positions, limits, the gate, P&L."""

@@ -1,0 +1,1 @@
+"""Where orders go: venues, order states and the exchange as pure code."""

@@ -1,0 +1,1 @@
+"""How events move: decoders, shards, the journal and the runtimes."""
