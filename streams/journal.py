@@ -1,0 +1,237 @@
+"""The journal of a run: append-only segments of checked records, numbered and hash-chained.
+
+An input is written before it is applied; what came of it is written after it was acted on. One `write` hands a record to
+the operating system: it survives the death of the process, not a power cut (`fsync` buys that).
+
+Record, little-endian:
+
+    u32 length of what follows the checksum | u32 crc32 of it | u64 sequence | u8 kind | u8 version
+    | u8 length of schema name | u8 length of source | i64 offset | 16 bytes chain | schema | source | payload
+
+`chain` is the hash of the record before. It is computed by `seal`, after the outputs have left, so that hashing stays off
+the path from tick to quote; a record that is altered, removed or moved breaks every later one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from domain.codec import Encoded, decode
+from domain.errors import DataError, JournalCorrupt
+from domain.events_base import Event
+
+_PREFIX: Final = struct.Struct("<II")
+_HEAD: Final = struct.Struct("<QBBBBq16s")
+_CHAIN_BYTES: Final = 16
+GENESIS: Final = b"\0" * _CHAIN_BYTES
+MAX_RECORD: Final = 64 * 1024 * 1024
+SUFFIX: Final = ".journal"
+
+
+class Kind(IntEnum):
+    """What a record is."""
+
+    INPUT = 1
+    OUTPUT = 2
+
+
+class Record(NamedTuple):
+    """One record as read back. `end` is the file position after it."""
+
+    sequence: int
+    kind: Kind
+    source: str
+    offset: int
+    message: Encoded
+    segment: Path
+    start: int
+    end: int
+    chain: bytes
+
+    def event(self) -> Event:
+        """The decoded event."""
+        return decode(self.message.schema, self.message.version, self.message.payload)
+
+
+def _link(chain: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_CHAIN_BYTES, key=chain).digest()
+
+
+class JournalWriter:
+    """Appends records. One writer per journal."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        next_sequence: int = 0,
+        chain: bytes = GENESIS,
+        segment_bytes: int = 64 * 1024 * 1024,
+        fsync: bool = False,
+    ) -> None:
+        """Continue after the last record of `folder`, or start an empty journal in it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._fsync = fsync
+        self._chain = chain
+        self._unsealed: list[bytes] = []
+        self.next_sequence = next_sequence
+        self.bytes_written = 0
+        existing = segments(folder)
+        path = existing[-1] if existing else folder / f"{0:06d}{SUFFIX}"
+        self._index = int(path.stem)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._size = os.fstat(self._file).st_size
+
+    def append(self, kind: Kind, source: str, offset: int, message: Encoded) -> int:
+        """Write one record and return its sequence number."""
+        return self.append_all(kind, source, offset, (message,))
+
+    def append_all(self, kind: Kind, source: str, offset: int, messages: Sequence[Encoded]) -> int:
+        """Write several records with one call to the operating system; return the last sequence number."""
+        parts: list[bytes] = []
+        for message in messages:
+            self.seal()
+            body = self._body(kind, source, offset, message)
+            parts.append(_PREFIX.pack(len(body), zlib.crc32(body)))
+            parts.append(body)
+            self._unsealed.append(body)
+            self.next_sequence += 1
+        data = parts[0] + parts[1] if len(parts) == 2 else b"".join(parts)  # noqa: PLR2004  # one record: no join of many
+        self._write(data)
+        return self.next_sequence - 1
+
+    def seal(self) -> None:
+        """Hash the records written since the last call into the chain."""
+        for body in self._unsealed:
+            self._chain = _link(self._chain, body)
+        self._unsealed.clear()
+
+    def close(self) -> None:
+        """Seal and close."""
+        self.seal()
+        os.close(self._file)
+
+    def _body(self, kind: Kind, source: str, offset: int, message: Encoded) -> bytes:
+        schema, origin = message.schema.encode(), source.encode()
+        head = _HEAD.pack(self.next_sequence, kind, message.version, len(schema), len(origin), offset, self._chain)
+        return b"".join((head, schema, origin, message.payload))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+        if self._fsync:
+            os.fsync(self._file)
+        self._size += len(data)
+        self.bytes_written += len(data)
+        if self._size >= self._segment_bytes:
+            os.close(self._file)
+            self._index += 1
+            path = self._folder / f"{self._index:06d}{SUFFIX}"
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._size = 0
+
+
+class JournalReader:
+    """Reads a journal in order and checks every record.
+
+    A record that is cut off at the very end is what a killed process leaves: reading stops before it and `torn_bytes` says
+    how much was there. Any other damage raises JournalCorrupt.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not segments(folder):
+            raise DataError("journal has no segments", folder=str(folder))
+        self._folder = folder
+        self.torn_bytes = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every record from the first."""
+        return self.records()
+
+    def records(self) -> Iterator[Record]:
+        """Every record, checked: length, checksum, sequence, chain."""
+        sequence, chain = 0, GENESIS
+        files = segments(self._folder)
+        for path in files:
+            data = path.read_bytes()
+            position = 0
+            while position < len(data):
+                record = self._parse(path, data, position, is_last=path == files[-1])
+                if record is None:
+                    return
+                body = data[position + _PREFIX.size : record.end]
+                if record.sequence != sequence or record.chain != chain:
+                    raise JournalCorrupt(
+                        segment=path.name, position=position, expected=sequence, found=record.sequence, what="chain or sequence"
+                    )
+                yield record
+                chain = _link(chain, body)
+                sequence += 1
+                position = record.end
+
+    def _parse(self, path: Path, data: bytes, position: int, *, is_last: bool) -> Record | None:
+        remaining = len(data) - position
+        length, crc = _PREFIX.unpack_from(data, position) if remaining >= _PREFIX.size else (0, 0)
+        end = position + _PREFIX.size + length
+        if remaining < _PREFIX.size or (end > len(data) and length <= MAX_RECORD):
+            if not is_last:
+                raise JournalCorrupt(segment=path.name, position=position, what="record cut off before the last segment")
+            self.torn_bytes = remaining
+            return None
+        body = data[position + _PREFIX.size : end]
+        if length > MAX_RECORD or length < _HEAD.size or zlib.crc32(body) != crc:
+            raise JournalCorrupt(segment=path.name, position=position, what="checksum")
+        sequence, kind, version, schema_size, source_size, offset, chain = _HEAD.unpack_from(body)
+        schema_end = _HEAD.size + schema_size
+        source_end = schema_end + source_size
+        schema, source = body[_HEAD.size : schema_end].decode(), body[schema_end:source_end].decode()
+        message = Encoded(schema, version, body[source_end:])
+        return Record(sequence, Kind(kind), source, offset, message, path, position, end, chain)
+
+
+class JournalTail(NamedTuple):
+    """Where a journal can be continued."""
+
+    next_sequence: int
+    chain: bytes
+
+    @classmethod
+    def cut_after_last_input(cls, folder: Path) -> tuple[Self, int]:
+        """Drop what follows the last input record (its outputs may be incomplete and are derived again) and a torn tail.
+
+        Returns:
+            The tail, whose next sequence number follows the last input, and the number of bytes that were cut.
+        """
+        last: Record | None = None
+        reader = JournalReader(folder)
+        for record in reader:
+            if record.kind is Kind.INPUT:
+                last = record
+        if last is None:
+            raise DataError("journal holds no input", folder=str(folder))
+        cut = 0
+        for path in segments(folder):
+            if path > last.segment:
+                cut += path.stat().st_size
+                path.unlink()
+        cut += last.segment.stat().st_size - last.end
+        os.truncate(last.segment, last.end)
+        with last.segment.open("rb") as file:
+            file.seek(last.start + _PREFIX.size)
+            body = file.read(last.end - last.start - _PREFIX.size)
+        return cls(last.sequence + 1, _link(last.chain, body)), cut
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segment files of a journal, in order."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
