@@ -172,7 +172,11 @@ class JournalReader:
                 body = data[position + _PREFIX.size : record.end]
                 if record.sequence != sequence or record.chain != chain:
                     raise JournalCorrupt(
-                        segment=path.name, position=position, expected=sequence, found=record.sequence, what="chain or sequence"
+                        segment=path.name,
+                        position=position,
+                        expected=sequence,
+                        found=record.sequence,
+                        what="chain or sequence",
                     )
                 yield record
                 chain = _link(chain, body)
@@ -185,7 +189,9 @@ class JournalReader:
         end = position + _PREFIX.size + length
         if remaining < _PREFIX.size or (end > len(data) and length <= MAX_RECORD):
             if not is_last:
-                raise JournalCorrupt(segment=path.name, position=position, what="record cut off before the last segment")
+                raise JournalCorrupt(
+                    segment=path.name, position=position, what="record cut off before the last segment"
+                )
             self.torn_bytes = remaining
             return None
         body = data[position + _PREFIX.size : end]

@@ -1,4 +1,4 @@
-"""Timers: time becomes events. Event time in recorded runs; a live shell would feed wall time through the same class."""
+"""Timers: time becomes events. Recorded runs feed event time, live ones wall time."""
 
 from __future__ import annotations
 

@@ -1,0 +1,261 @@
+"""The shard: the single writer for its underlyings.
+
+It drops an input that it has seen, journals it, runs a first-in first-out queue through its stages until nothing is left,
+and gives back what came of it. It alone decides what an error means:
+
+- InputError, DataError, VenueError: the input is refused (EventRejected) and the shard goes on;
+- anything else: the underlying halts. Its kill switch is engaged through the gate, so that quotes are pulled, and only the
+  stages that book and cancel go on.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import numpy as np
+
+from domain.codec import decode, encode
+from domain.commands import EngageKillSwitch
+from domain.errors import ClockWentBackwards, DataError, InputError, InvariantError, ReplayDiverged, VenueError
+from domain.events import ChainListed, EventRejected, RunStarted, ShardHalted
+from domain.events_base import Event
+from domain.metrics import Metrics, NoMetrics
+from domain.stage import Stage
+from domain.state import pack, unpack
+from streams.topology import PINNED, SURVIVORS, PinnedEvent, StageFactory
+
+PIN_TOLERANCE: Final = 1e-9
+"""Relative and absolute: how far a recomputed kernel result may be from the journaled one on another machine."""
+
+_MAX_STEPS: Final = 100_000
+
+
+class Shard:
+    """Stages of one or more underlyings behind one queue.
+
+    Args:
+        name: Short name; part of ClOrdIDs.
+        factory: Builds the stages of an underlying when its chain is listed.
+        journal_input: Called with (source, offset, event) before anything is applied.
+        metrics: Where counts and times go.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        factory: StageFactory,
+        journal_input: Callable[[str, int, Event], None] | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.name = name
+        self.last_ts = 0
+        self.halted: set[str] = set()
+        self._factory = factory
+        self._journal_input = journal_input
+        self._metrics = metrics or NoMetrics()
+        self._run: RunStarted | None = None
+        self._chains: dict[str, ChainListed] = {}
+        self._stages: dict[str, list[Stage]] = {}
+        self._readers: dict[tuple[str, type[Event]], tuple[Stage, ...]] = {}
+        self._offsets: dict[str, int] = {}
+        self._clocks: dict[str, int] = {}
+
+    def handle(self, source: str, offset: int, event: Event, pins: Iterable[Event] | None = None) -> list[Event]:
+        """Apply one input and return everything that came of it, in order.
+
+        Args:
+            source: Where the input comes from: a feed, a venue, the timers, people.
+            offset: Its position there; positions of one source grow.
+            event: The input.
+            pins: In a replay, the pinned outputs that the journal holds for this input.
+
+        Raises:
+            ReplayDiverged: A pinned output is missing, left over, or not what the journal holds.
+        """
+        if offset <= self._offsets.get(source, -1):
+            self._metrics.count("shard.duplicates", label=source)
+            return []
+        if self._journal_input is not None:
+            self._journal_input(source, offset, event)
+        self._offsets[source] = offset
+        self._metrics.count("shard.inputs", label=type(event).__name__)
+        last = self._clocks.get(source, 0)
+        if event.ts_event < last:
+            error = ClockWentBackwards(source=source, offset=offset, last=last, received=event.ts_event)
+            return [self._rejected("shard", event, error)]
+        self._clocks[source] = event.ts_event
+        self.last_ts = max(self.last_ts, event.ts_event)
+        if isinstance(event, RunStarted):
+            self._run = event
+        elif isinstance(event, ChainListed):
+            self._list(event)
+        return self._drain(event, None if pins is None else deque(pins))
+
+    def stages(self, underlying: str) -> Sequence[Stage]:
+        """The stages of one underlying."""
+        return tuple(self._stages.get(underlying, ()))
+
+    def snapshot(self) -> bytes:
+        """The state of the shard and of all its stages."""
+        return pack(
+            "shard",
+            1,
+            {
+                "run": encode(self._run).payload if self._run else b"",
+                "chains": {name: encode(chain).payload for name, chain in self._chains.items()},
+                "stages": {name: [stage.snapshot() for stage in group] for name, group in self._stages.items()},
+                "offsets": self._offsets,
+                "clocks": self._clocks,
+                "last_ts": self.last_ts,
+                "halted": sorted(self.halted),
+            },
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Take over a snapshot: the stages are built from the run and the chains that it holds.
+
+        Raises:
+            DataError: The bytes are not a snapshot of a shard with these stages.
+        """
+        values = unpack("shard", 1, state)
+        run = decode("RunStarted", 1, values["run"]) if values["run"] else None
+        self._run = run if isinstance(run, RunStarted) else None
+        for payload in values["chains"].values():
+            chain = decode("ChainListed", 1, payload)
+            if isinstance(chain, ChainListed):
+                self._list(chain)
+        for name, snapshots in values["stages"].items():
+            for stage, data in zip(self._stages[name], snapshots, strict=True):
+                stage.restore(data)
+        self._offsets = dict(values["offsets"])
+        self._clocks = dict(values["clocks"])
+        self.last_ts = values["last_ts"]
+        self.halted = set(values["halted"])
+
+    def _list(self, chain: ChainListed) -> None:
+        if self._run is None:
+            raise InputError("a chain was listed before the run started", field="underlying", value=chain.underlying)
+        self._chains[chain.underlying] = chain
+        self._stages[chain.underlying] = list(self._factory(self._run, chain))
+        self._readers.clear()
+
+    def _readers_of(self, underlying: str, kind: type[Event]) -> tuple[Stage, ...]:
+        found = self._readers.get((underlying, kind))
+        if found is None:
+            groups = (
+                [self._stages.get(underlying, [])]
+                if underlying
+                else [self._stages[key] for key in sorted(self._stages)]
+            )
+            found = tuple(stage for group in groups for stage in group if kind in stage.reads)
+            if underlying in self.halted:
+                found = tuple(stage for stage in found if stage.name in SURVIVORS)
+            self._readers[underlying, kind] = found
+        return found
+
+    def _drain(self, event: Event, pins: deque[Event] | None) -> list[Event]:
+        emitted: list[Event] = []
+        queue: deque[Event] = deque((event,))
+        steps = 0
+        while queue:
+            current = queue.popleft()
+            steps += 1
+            if steps > _MAX_STEPS:
+                error = InvariantError("events do not settle", event=type(current).__name__)
+                self._halt(current, "shard", error, emitted, queue)
+                break
+            for stage in self._readers_of(current.underlying, type(current)):
+                if current.underlying in self.halted and stage.name not in SURVIVORS:
+                    continue
+                started = time.perf_counter_ns()
+                try:
+                    outputs = stage.apply(current)
+                except (InputError, DataError, VenueError) as refusal:
+                    outputs = [self._rejected(stage.name, current, refusal)]
+                except Exception as fault:  # noqa: BLE001  # the one place: an unknown fault halts the underlying
+                    self._halt(current, stage.name, fault, emitted, queue)
+                    continue
+                self._metrics.observe("shard.apply.seconds", (time.perf_counter_ns() - started) * 1e-9, stage.name)
+                for output in outputs:
+                    kept = self._pin(output, pins) if pins is not None and isinstance(output, PINNED) else output
+                    emitted.append(kept)
+                    queue.append(kept)
+        if pins:
+            raise ReplayDiverged(what="a journaled result was not computed", event=type(pins[0]).__name__)
+        return emitted
+
+    def _halt(self, cause: Event, stage: str, error: Exception, emitted: list[Event], queue: deque[Event]) -> None:
+        if cause.underlying in self.halted:
+            return
+        self.halted.add(cause.underlying)
+        self._readers.clear()
+        self._metrics.count("shard.rejected", label="InvariantError")
+        text = f"{type(error).__name__}: {error}"
+        halted = ShardHalted(
+            ts_event=cause.ts_event, ts_init=cause.ts_init, underlying=cause.underlying, stage=stage, error=text
+        )
+        kill = EngageKillSwitch(
+            ts_event=cause.ts_event,
+            ts_init=cause.ts_init,
+            underlying=cause.underlying,
+            user="shard",
+            reason=f"halted: {text}",
+        )
+        emitted += (halted, kill)
+        queue.appendleft(kill)
+
+    def _rejected(self, stage: str, event: Event, error: Exception) -> EventRejected:
+        family = next(
+            (kind.__name__ for kind in (InputError, DataError, VenueError) if isinstance(error, kind)),
+            type(error).__name__,
+        )
+        self._metrics.count("shard.rejected", label=family)
+        return EventRejected(
+            ts_event=max(event.ts_event, self.last_ts),
+            ts_init=event.ts_init,
+            underlying=event.underlying,
+            stage=stage,
+            event=type(event).__name__,
+            family=family,
+            error=str(error),
+        )
+
+    @staticmethod
+    def _pin(computed: PinnedEvent, pins: deque[Event]) -> Event:
+        if not pins:
+            raise ReplayDiverged(
+                what="a result was computed that the journal does not hold", event=type(computed).__name__
+            )
+        journaled = pins.popleft()
+        column = _differs(computed, journaled)
+        if column:
+            raise ReplayDiverged(
+                what="a result is outside the tolerance",
+                event=type(computed).__name__,
+                column=column,
+                ts=computed.ts_event,
+            )
+        return journaled
+
+
+def _differs(computed: PinnedEvent, journaled: Event) -> str:
+    """The first column that is outside the tolerance, or an empty string."""
+    if not isinstance(journaled, type(computed)) or computed.ts_event != journaled.ts_event:
+        return "type or time"
+    if not math.isclose(computed.spot, journaled.spot, rel_tol=PIN_TOLERANCE):
+        return "spot"
+    theirs = journaled.frame.columns()
+    for name, mine in computed.frame.columns().items():
+        other = theirs[name]
+        if np.array_equal(mine, other, equal_nan=mine.dtype.kind == "f"):
+            continue
+        if mine.dtype.kind != "f" or mine.shape != other.shape:
+            return name
+        scale = max(1.0, float(np.nanmax(np.abs(other), initial=0.0)))
+        if not np.allclose(mine, other, rtol=PIN_TOLERANCE, atol=PIN_TOLERANCE * scale, equal_nan=True):
+            return name
+    return ""
