@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left, bisect_right
 from functools import cache, lru_cache
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, overload
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from domain.dated import in_force
 from domain.errors import InputError
@@ -260,3 +262,30 @@ def settlement_ns(expiry: dt.date, settlement: Literal["AM", "PM"]) -> int:
 def expiry_instant(contract: Expiring) -> int:
     """Return `settlement_ns` of a contract."""
     return settlement_ns(contract.expiry, contract.settlement)
+
+
+# --- Year fractions ---------------------------------------------------------------------------------------------------
+
+Instants = npt.NDArray[np.int64]
+Years = npt.NDArray[np.float64]
+
+
+@overload
+def year_fraction(from_ns: int, to_ns: int) -> float: ...
+@overload
+def year_fraction(from_ns: int | Instants, to_ns: Instants) -> Years: ...
+@overload
+def year_fraction(from_ns: Instants, to_ns: int) -> Years: ...
+def year_fraction(from_ns: int | Instants, to_ns: int | Instants) -> float | Years:
+    """Return the calendar time between instants in years, ACT/365 Fixed to the nanosecond.
+
+    This is the clock of every published figure: implied volatility, rates, theta per day (1/365).
+
+    Args:
+        from_ns: ns since the epoch. Shape () or (n,).
+        to_ns: ns since the epoch. Shape () or (n,).
+
+    Returns:
+        Years; negative where `to_ns` is the earlier, so the caller sees an expired contract. Shape () or (n,).
+    """
+    return (to_ns - from_ns) / YEAR_NS

@@ -21,7 +21,6 @@ from domain.errors import InputError
 from domain.ticks_table import CLASS_TICKS, DECIMAL_FROM, ClassTick, TickName
 
 Units = npt.NDArray[np.int64]
-Prices = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 PRICE_SCALE: Final = 10_000
 """Units per dollar."""
@@ -207,18 +206,18 @@ def _scaled(dollars: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(np.abs(scaled - nearest) <= _SNAP, nearest, scaled)
 
 
-def _units(price: Prices) -> Units | None:
+def _units(price: npt.NDArray[np.generic]) -> Units | None:
     """Return the price where it is already in units, None where it is in dollars."""
-    if np.issubdtype(price.dtype, np.integer):
-        return np.maximum(price, 0).astype(np.int64, copy=False)
-    return None
+    if not np.issubdtype(price.dtype, np.integer):
+        return None
+    return np.maximum(price.astype(np.int64, copy=False), 0)
 
 
 def _increment(units: Units, tick: Tick) -> Units:
     return np.where(units < BREAK, tick.below, tick.above)
 
 
-def round_down(price: Prices, tick: Tick) -> Units:
+def round_down(price: npt.ArrayLike, tick: Tick) -> Units:
     """Return the highest price on the grid that is not above the given one: where a bid may stand.
 
     Args:
@@ -235,7 +234,7 @@ def round_down(price: Prices, tick: Tick) -> Units:
     return units - units % _increment(units, tick)
 
 
-def round_up(price: Prices, tick: Tick) -> Units:
+def round_up(price: npt.ArrayLike, tick: Tick) -> Units:
     """Return the lowest price on the grid that is not below the given one: where an offer may stand.
 
     Arguments and result are those of `round_down`; a price of 0 stays 0, no side.
@@ -246,7 +245,7 @@ def round_up(price: Prices, tick: Tick) -> Units:
     return units + -units % _increment(units, tick)
 
 
-def round_nearest(price: Prices, tick: Tick) -> Units:
+def round_nearest(price: npt.ArrayLike, tick: Tick) -> Units:
     """Return the price on the grid that is nearest to the given one, the higher of two that are equally near.
 
     Arguments and result are those of `round_down`.
@@ -257,20 +256,20 @@ def round_nearest(price: Prices, tick: Tick) -> Units:
     return np.where(exact - low < high - exact, low, high)
 
 
-def is_on_tick(units: Units, tick: Tick) -> npt.NDArray[np.bool_]:
+def is_on_tick(units: npt.ArrayLike, tick: Tick) -> npt.NDArray[np.bool_]:
     """Whether each price, in units, stands on the grid. 0, no side, does; a negative count does not. Any shape."""
     values = np.asarray(units, dtype=np.int64)
     on: npt.NDArray[np.bool_] = (values >= 0) & (values % _increment(values, tick) == 0)
     return on
 
 
-def next_up(units: Units, tick: Tick) -> Units:
+def next_up(units: npt.ArrayLike, tick: Tick) -> Units:
     """Return the price one tick above each price on the grid. Any shape."""
     values = np.asarray(units, dtype=np.int64)
     return round_up(values + 1, tick)
 
 
-def next_down(units: Units, tick: Tick) -> Units:
+def next_down(units: npt.ArrayLike, tick: Tick) -> Units:
     """Return the price one tick below each price on the grid; below the first tick that is 0, no side. Any shape."""
     values = np.asarray(units, dtype=np.int64)
     return round_down(values - 1, tick)
