@@ -1,15 +1,15 @@
 """The journal of a run: append-only segments of checked records, numbered and hash-chained.
 
-An input is written before it is applied; what came of it is written after it was acted on. One `write` hands a record to
-the operating system: it survives the death of the process, not a power cut (`fsync` buys that).
+An input is written before it is applied; what came of it is written after it was acted on. One `write` hands a record
+to the operating system: it survives the death of the process, not a power cut (`fsync` buys that).
 
 Record, little-endian:
 
     u32 length of what follows the checksum | u32 crc32 of it | u64 sequence | u8 kind | u8 version
     | u8 length of schema name | u8 length of source | i64 offset | 16 bytes chain | schema | source | payload
 
-`chain` is the hash of the record before. It is computed by `seal`, after the outputs have left, so that hashing stays off
-the path from tick to quote; a record that is altered, removed or moved breaks every later one.
+`chain` is the hash of the record before. It is computed by `seal`, after the outputs have left, so that hashing stays
+off the path from tick to quote; a record that is altered, removed or moved breaks every later one.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class JournalWriter:
             parts.append(body)
             self._unsealed.append(body)
             self.next_sequence += 1
-        data = parts[0] + parts[1] if len(parts) == 2 else b"".join(parts)  # noqa: PLR2004  # one record: no join of many
+        data = parts[0] + parts[1] if len(parts) == 2 else b"".join(parts)
         self._write(data)
         return self.next_sequence - 1
 
@@ -144,8 +144,8 @@ class JournalWriter:
 class JournalReader:
     """Reads a journal in order and checks every record.
 
-    A record that is cut off at the very end is what a killed process leaves: reading stops before it and `torn_bytes` says
-    how much was there. Any other damage raises JournalCorrupt.
+    A record that is cut off at the very end is what a killed process leaves: reading stops before it and `torn_bytes`
+    says how much was there. Any other damage raises JournalCorrupt.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -213,7 +213,7 @@ class JournalTail(NamedTuple):
 
     @classmethod
     def cut_after_last_input(cls, folder: Path) -> tuple[Self, int]:
-        """Drop what follows the last input record (its outputs may be incomplete and are derived again) and a torn tail.
+        """Drop what follows the last input record: its outputs may be incomplete and are derived again.
 
         Returns:
             The tail, whose next sequence number follows the last input, and the number of bytes that were cut.

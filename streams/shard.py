@@ -1,11 +1,11 @@
 """The shard: the single writer for its underlyings.
 
-It drops an input that it has seen, journals it, runs a first-in first-out queue through its stages until nothing is left,
-and gives back what came of it. It alone decides what an error means:
+It drops an input that it has seen, journals it, runs a first-in first-out queue through its stages until nothing is
+left, and gives back what came of it. It alone decides what an error means:
 
 - InputError, DataError, VenueError: the input is refused (EventRejected) and the shard goes on;
-- anything else: the underlying halts. Its kill switch is engaged through the gate, so that quotes are pulled, and only the
-  stages that book and cancel go on.
+- anything else: the underlying halts. Its kill switch is engaged through the gate, so that quotes are pulled, and only
+  the stages that book and cancel go on.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ PinnedEvent = ForwardImplied | SurfaceFitted | GreeksComputed
 PINNED: Final = (ForwardImplied, SurfaceFitted, GreeksComputed)
 """Results of numerical kernels. A replay takes them from the journal: decisions do not depend on the machine."""
 
+PINNED_SCHEMAS: Final = frozenset(kind.__name__ for kind in PINNED)
+
 SURVIVORS: Final = frozenset({"gate", "orders", "positions"})
 """Stages that go on after a halt: cancels must leave, and late fills must be booked."""
 

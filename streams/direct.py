@@ -1,0 +1,168 @@
+"""The venues in this process, and the outlet in front of them.
+
+The outlet is the only way out: it verifies the seal of every clearance and refuses what the gate did not issue. A venue
+sees a message one latency after it was sent, and its answer is seen one latency after it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+
+from domain.codec import Encoded, decode, encode
+from domain.errors import DataError, InvariantError
+from domain.events import (
+    Clearance,
+    OrderCancelCleared,
+    OrderCleared,
+    OrderReplaceCleared,
+    OrdersCancelCleared,
+    QuoteCancelCleared,
+    QuotesCleared,
+)
+from domain.events_base import Event
+from domain.state import pack, unpack
+
+
+class DirectVenue(Protocol):
+    """What the outlet needs of a venue: `routing.exchange.Exchange`, or a misbehaving one around it."""
+
+    def submit(self, clearance: Clearance, ts: int) -> Sequence[Event]:
+        """Take a message at venue time `ts` and answer."""
+        ...
+
+    def on_market(self, event: Event) -> Sequence[Event]:
+        """Follow the recorded market and report what traded."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """The venue's whole state."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Take over a state."""
+        ...
+
+
+class VenuePort(NamedTuple):
+    """How a venue is reached."""
+
+    mic: str
+    takes_quotes: bool
+    latency_ns: int
+    exchange: DirectVenue
+
+
+class Ledger(Protocol):
+    """Refuses what the gate did not issue (`risk.seal`)."""
+
+    def admit(self, clearance: Clearance) -> None:
+        """Raise ClearanceRefused unless the seal is good and the sequence number is new."""
+        ...
+
+
+class Parcel(NamedTuple):
+    """One serialised message on its way to one venue."""
+
+    venue: int
+    arrives: int
+    clearance: Clearance
+    wire: Encoded
+
+
+class DirectOutlet:
+    """Verifies, splits by venue, serialises.
+
+    Args:
+        ledgers: By gate name.
+        ports: By venue index.
+        max_entries: Quote entries in one mass quote message at most.
+    """
+
+    def __init__(self, ledgers: Mapping[str, Ledger], ports: Sequence[VenuePort], max_entries: int) -> None:
+        self._ledgers = ledgers
+        self._ports = ports
+        self._max_entries = max_entries
+        self.admitted = 0
+        self.quote_entries = 0
+        self.quote_messages = 0
+
+    def send(self, clearance: Clearance, now: int) -> list[Parcel]:
+        """The messages that leave for one clearance.
+
+        Raises:
+            ClearanceRefused: The gate did not issue it, or its content was changed.
+        """
+        ledger = self._ledgers.get(clearance.gate)
+        if ledger is None:
+            raise InvariantError("clearance of an unknown gate", gate=clearance.gate)
+        ledger.admit(clearance)
+        self.admitted += 1
+        return [
+            Parcel(venue, now + self._ports[venue].latency_ns, part, encode(part))
+            for venue, part in self._split(clearance)
+        ]
+
+    def _split(self, clearance: Clearance) -> Iterator[tuple[int, Clearance]]:
+        if not isinstance(clearance, QuotesCleared):
+            for venue in self._targets(clearance):
+                yield venue, clearance
+            return
+        for venue in range(len(self._ports)):
+            rows = np.flatnonzero(clearance.frame.venue == venue)
+            for start in range(0, len(rows), self._max_entries):
+                part = rows[start : start + self._max_entries]
+                self.quote_entries += len(part)
+                self.quote_messages += 1
+                yield venue, msgspec.structs.replace(clearance, frame=clearance.frame.take(part))
+
+    def _targets(self, clearance: Clearance) -> Sequence[int]:
+        every = range(len(self._ports))
+        match clearance:
+            case OrderCleared(order=order):
+                return (order.venue,)
+            case OrderReplaceCleared(replace=replace):
+                return (replace.venue,)
+            case OrderCancelCleared(cancel=cancel):
+                return (cancel.venue,)
+            case QuoteCancelCleared(cancel=quotes):
+                return [venue for venue in every if self._ports[venue].takes_quotes and quotes.venue in {-1, venue}]
+            case OrdersCancelCleared(cancel=orders):
+                return [venue for venue in every if orders.venue in {-1, venue}]
+            case _:
+                raise InvariantError("clearance of an unknown kind", kind=type(clearance).__name__)
+
+
+class Pending(NamedTuple):
+    """Something that will happen: a message reaches a venue, or its answer reaches us. Ordered by time, then by age."""
+
+    due: int
+    order: int
+    venue: int
+    is_answer: bool
+    event: Event
+
+
+def pack_pending(items: Sequence[Pending]) -> bytes:
+    """Pending messages for a snapshot."""
+    rows = []
+    for item in sorted(items, key=lambda pending: (pending.due, pending.order)):
+        message = encode(item.event)
+        rows.append(
+            [item.due, item.order, item.venue, item.is_answer, message.schema, message.version, message.payload]
+        )
+    return pack("pending", 1, {"rows": rows})
+
+
+def unpack_pending(data: bytes) -> list[Pending]:
+    """Pending messages of a snapshot; already a heap."""
+    found = []
+    for due, order, venue, is_answer, schema, version, payload in unpack("pending", 1, data)["rows"]:
+        event = decode(schema, version, payload)
+        if not isinstance(event, Event):
+            raise DataError("pending message is not an event", schema=schema)
+        found.append(Pending(due, order, venue, is_answer, event))
+    return found

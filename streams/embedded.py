@@ -1,0 +1,351 @@
+"""The default runtime: the shard, the venues and the clock in one process, no broker.
+
+One loop merges four sources by time: the recording, messages on their way to and from the venues, timers, and people.
+At equal times messages in flight come first, then the market, then timers. The venues see the market before the shard
+does, because their books are the market.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Protocol
+
+import msgspec
+
+from domain.codec import canonical, encode
+from domain.commands import OperatorCommand
+from domain.errors import ReplayDiverged
+from domain.events import (
+    Clearance,
+    NbboUpdated,
+    PositionsImported,
+    QuotesCleared,
+    RunEnded,
+    RunStarted,
+    SessionChanged,
+    TradesPrinted,
+    UnderlyingTraded,
+    UnderlyingUpdated,
+)
+from domain.events_base import Event
+from domain.metrics import Metrics, NoMetrics
+from domain.state import pack, unpack
+from streams.digest import Digest
+from streams.direct import DirectOutlet, Pending, VenuePort, pack_pending, unpack_pending
+from streams.journal import JournalWriter, Kind, Record
+from streams.recorded import FeedItem
+from streams.shard import Shard
+from streams.timers import Timers
+from streams.topology import PINNED_SCHEMAS
+
+MARKET: Final = (UnderlyingUpdated, UnderlyingTraded, NbboUpdated, TradesPrinted, SessionChanged)
+TICKS: Final = (UnderlyingUpdated, NbboUpdated)
+SECOND_NS: Final = 1_000_000_000
+
+
+class Sink(Protocol):
+    """Sees every input and what came of it, after it was acted on. It may not change anything."""
+
+    def on_input(self, source: str, event: Event, outputs: Sequence[Event]) -> None:
+        """One input was applied."""
+        ...
+
+
+class Control(Protocol):
+    """People who act on the run."""
+
+    def poll(self) -> Sequence[OperatorCommand]:
+        """Commands that arrived, stamped later by the run."""
+        ...
+
+    def answer(self, command: OperatorCommand, outputs: Sequence[Event]) -> None:
+        """What came of a command."""
+        ...
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the run was asked to end early."""
+        ...
+
+
+class Pace(Protocol):
+    """How event time is tied to the clock on the wall."""
+
+    def wait(self, until_ts: int, control: Control) -> bool:
+        """Wait until `until_ts` is due; False when a command arrived first or the run should stop."""
+        ...
+
+
+class Outcome(Enum):
+    """How `EmbeddedRun.run` came back."""
+
+    FINISHED = "finished"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(slots=True)
+class Journaled:
+    """What a killed run left behind: its input records with their output records, in order."""
+
+    inputs: Iterator[tuple[Record, list[Record]]]
+    last_sequence: int
+    head: tuple[Record, list[Record]] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Look at the first."""
+        self.advance()
+
+    def advance(self) -> None:
+        """Go to the next input."""
+        self.head = next(self.inputs, None)
+
+
+class EmbeddedRun:
+    """One run. Create it, optionally restore a snapshot and give it the journaled inputs, then call `run`."""
+
+    def __init__(
+        self,
+        *,
+        started: RunStarted,
+        imported: PositionsImported,
+        feed: Iterable[FeedItem],
+        shard: Shard,
+        outlet: DirectOutlet,
+        ports: Sequence[VenuePort],
+        journal: JournalWriter,
+        control: Control,
+        pace: Pace,
+        sinks: Sequence[Sink] = (),
+        metrics: Metrics | None = None,
+        journaled: Journaled | None = None,
+    ) -> None:
+        self.digest = Digest()
+        self.tick_to_quote_ns: list[int] = []
+        self.inputs_applied = 0
+        self.feed_offset = 0
+        self._started = started
+        self._imported = imported
+        self._feed = iter(feed)
+        self._shard = shard
+        self._outlet = outlet
+        self._ports = ports
+        self._journal = journal
+        self._control = control
+        self._pace = pace
+        self._sinks = sinks
+        self._metrics = metrics or NoMetrics()
+        self._journaled = journaled
+        self._pending: list[Pending] = []
+        self._timers = Timers("1s", SECOND_NS, started.underlying)
+        self._order = 0
+        self._offsets: dict[str, int] = {}
+        self._now = 0
+        self._is_begun = False
+        self._head: FeedItem | None = None
+        self.is_fed = False
+
+    # --- the loop -----------------------------------------------------------------------------------------------------
+    def run(self, until_ts: int | None = None) -> Outcome:
+        """Go on until the recording ends, the run is asked to stop, or the next thing is due after `until_ts`."""
+        if self._head is None and not self.is_fed:
+            self._next_item()
+        if not self._is_begun and self._head is not None:
+            self._begin(self._head.event.ts_event)
+        while True:
+            self._take_commands()
+            if self._control.should_stop:
+                return Outcome.STOPPED
+            due = self._due()
+            if due is None:
+                break
+            if until_ts is not None and due > until_ts:
+                return Outcome.PAUSED
+            if self.is_replaying or self._pace.wait(due, self._control):
+                self._now = max(self._now, due)
+                self._step(due)
+        ended = RunEnded(
+            ts_event=self._now, ts_init=self._now, underlying=self._started.underlying, reason="end of feed"
+        )
+        self._apply("run", 1, ended)
+        return Outcome.FINISHED
+
+    def _step(self, due: int) -> None:
+        if self._pending and self._pending[0].due == due:
+            self._deliver(heapq.heappop(self._pending))
+        elif self._head is not None and self._head.event.ts_event == due:
+            self._take_item(self._head)
+            self._next_item()
+        else:
+            self._apply("timer", self._timers.offset, self._timers.fire())
+
+    def _due(self) -> int | None:
+        candidates = [self._pending[0].due] if self._pending else []
+        if self._head is not None:
+            candidates.append(self._head.event.ts_event)
+        if self._timers.due is not None:
+            candidates.append(self._timers.due)
+        return min(candidates, default=None)
+
+    def _next_item(self) -> None:
+        self._head = next(self._feed, None)
+        self.is_fed = self._head is None
+
+    def drain(self) -> None:
+        """Deliver everything in flight, so that cancels reach the venues and their answers reach us."""
+        while self._pending:
+            self._now = max(self._now, self._pending[0].due)
+            self._deliver(heapq.heappop(self._pending))
+
+    def command(self, command: OperatorCommand) -> list[Event]:
+        """Apply an operator's command now."""
+        stamped = msgspec.structs.replace(command, ts_event=self._now, ts_init=time.time_ns())
+        return self._apply("ops", self._next_offset("ops"), stamped)
+
+    def _begin(self, ts: int) -> None:
+        self._now = ts
+        self._is_begun = True
+        self._apply("run", 0, msgspec.structs.replace(self._started, ts_event=ts, ts_init=ts))
+
+    def _take_item(self, item: FeedItem) -> None:
+        event = item.event
+        if isinstance(event, MARKET):
+            for venue, port in enumerate(self._ports):
+                self._answer(venue, port.exchange.on_market(event))
+        self.feed_offset = item.offset + 1
+        self._apply(item.source, item.offset, event)
+        if isinstance(event, SessionChanged) and event.state == "pre_open":
+            imported = msgspec.structs.replace(self._imported, ts_event=event.ts_event, ts_init=event.ts_init)
+            self._apply("positions", 0, imported)
+        elif isinstance(event, SessionChanged) and event.state == "open":
+            self._timers.start(event.ts_event)
+        elif isinstance(event, SessionChanged) and event.state == "closed":
+            self._timers.stop()
+
+    def _deliver(self, pending: Pending) -> None:
+        if pending.is_answer:
+            source = f"venue.{self._ports[pending.venue].mic}"
+            answer = msgspec.structs.replace(pending.event, ts_init=pending.due)
+            self._apply(source, self._next_offset(source), answer)
+        elif isinstance(pending.event, Clearance):
+            self._answer(pending.venue, self._ports[pending.venue].exchange.submit(pending.event, pending.due))
+
+    def _answer(self, venue: int, answers: Sequence[Event]) -> None:
+        for answer in answers:
+            due = answer.ts_event + self._ports[venue].latency_ns
+            self._push(Pending(due, self._order, venue, True, answer))  # a field of the tuple
+
+    def _push(self, pending: Pending) -> None:
+        heapq.heappush(self._pending, pending)
+        self._order += 1
+
+    def _next_offset(self, source: str) -> int:
+        offset = self._offsets.get(source, -1) + 1
+        self._offsets[source] = offset
+        return offset
+
+    # --- one input ----------------------------------------------------------------------------------------------------
+    def _apply(self, source: str, offset: int, event: Event) -> list[Event]:
+        pins, is_known = self._check_journal(source, offset, event)
+        started = time.perf_counter_ns()
+        if not is_known:
+            self._journal.append(Kind.INPUT, source, offset, encode(event))
+        outputs = self._shard.handle(source, offset, event, pins)
+        has_quotes = False
+        for output in outputs:
+            if isinstance(output, Clearance):
+                has_quotes |= isinstance(output, QuotesCleared)
+                for parcel in self._outlet.send(output, self._now):
+                    self._push(Pending(parcel.arrives, self._order, parcel.venue, False, parcel.clearance))
+        if has_quotes and isinstance(event, TICKS):
+            elapsed = time.perf_counter_ns() - started
+            self.tick_to_quote_ns.append(elapsed)
+            self._metrics.observe("quoting.tick_to_quote.seconds", elapsed * 1e-9)
+        if outputs and pins is None:
+            self._journal.append_all(Kind.OUTPUT, source, offset, [encode(output) for output in outputs])
+        self._journal.seal()
+        self.digest.update(event, outputs)
+        self.inputs_applied += 1
+        for sink in self._sinks:
+            sink.on_input(source, event, outputs)
+        return outputs
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether inputs still come from what a killed run left."""
+        return self._journaled is not None and self._journaled.head is not None
+
+    def _check_journal(self, source: str, offset: int, event: Event) -> tuple[list[Event] | None, bool]:
+        """The pinned outputs that the journal holds for this input, and whether the input itself is in it."""
+        if self._journaled is None or self._journaled.head is None:
+            return None, False
+        record, outputs = self._journaled.head
+        journaled = record.event()
+        if (record.source, record.offset) != (source, offset) or canonical(journaled) != canonical(event):
+            raise ReplayDiverged(
+                what="an input differs from the journaled one",
+                sequence=record.sequence,
+                journaled=f"{record.source}@{record.offset} {record.message.schema}",
+                found=f"{source}@{offset} {type(event).__name__}",
+            )
+        is_last = record.sequence == self._journaled.last_sequence
+        self._journaled.advance()
+        return (
+            None if is_last else [output.event() for output in outputs if output.message.schema in PINNED_SCHEMAS]
+        ), True
+
+    def _take_commands(self) -> None:
+        while (
+            self._journaled is not None and self._journaled.head is not None and self._journaled.head[0].source == "ops"
+        ):
+            record = self._journaled.head[0]
+            event = record.event()
+            self._offsets["ops"] = record.offset
+            self._now = max(self._now, event.ts_event)
+            self._apply("ops", record.offset, event)
+        if not self.is_replaying:
+            for command in self._control.poll():
+                self._control.answer(command, self.command(command))
+
+    # --- snapshots ----------------------------------------------------------------------------------------------------
+    def snapshot(self) -> bytes:
+        """The whole state of the run after the last input: shard, venues, messages in flight, clock, digest."""
+        return pack(
+            "run",
+            1,
+            {
+                "sequence": self._journal.next_sequence,
+                "shard": self._shard.snapshot(),
+                "venues": [port.exchange.snapshot() for port in self._ports],
+                "pending": pack_pending(self._pending),
+                "timers": list(self._timers.state()),
+                "order": self._order,
+                "offsets": self._offsets,
+                "now": self._now,
+                "feed_offset": self.feed_offset,
+                "inputs_applied": self.inputs_applied,
+                "digest": self.digest.state,
+                "digest_count": self.digest.count,
+            },
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Take over a snapshot. The feed given to the constructor starts at its `feed_offset`."""
+        values = unpack("run", 1, state)
+        self._shard.restore(values["shard"])
+        for port, data in zip(self._ports, values["venues"], strict=True):
+            port.exchange.restore(data)
+        self._pending = unpack_pending(values["pending"])
+        self._timers.set_state(*values["timers"])
+        self._order = values["order"]
+        self._offsets = dict(values["offsets"])
+        self._now = values["now"]
+        self.feed_offset = values["feed_offset"]
+        self.inputs_applied = values["inputs_applied"]
+        self.digest = Digest(values["digest"])
+        self.digest.count = values["digest_count"]
+        self._is_begun = True
