@@ -106,6 +106,25 @@ template <class V> AXIOM_FN void mills_pair(V a, V b, V &ma, V &mb) {
     mb = fb.numerator * (fa.denominator * inverse);
 }
 
+// 1 - a M(a) = -M'(a) for a >= 0, where forming it from M would cancel; relative error of the fit 7.6e-17.
+template <class V> AXIOM_FN V mills_slope(V a) {
+    const V a2 = a * a, a4 = a2 * a2, a8 = a4 * a4;
+    const V p01 = 1.0 + a * 1.288127521851884;
+    const V p23 = 0.8432126933144946 + a * 0.35797061274112485;
+    const V p45 = 0.10723279335777311 + a * 0.023362952344742095;
+    const V p67 = 0.0036969528427929785 + a * 0.00041089489077391527;
+    const V p89 = 2.9342577808851144e-05 + a * 1.0438099748704198e-06;
+    const V q01 = 1.0 + a * 2.5414416591673996;
+    const V q23 = 3.0284374539110415 + a * 2.2387694972007695;
+    const V q45 = 1.1439558473965994 + a * 0.4256382762805334;
+    const V q67 = 0.11814758150397411 + a * 0.024589374659094623;
+    const V q89 = 0.003784980563952586 + a * 0.00041402632090247284;
+    const V qab = 2.9342577806802185e-05 + a * 1.0438099748797513e-06;
+    const V p = (p01 + a2 * p23) + a4 * (p45 + a2 * p67) + a8 * p89;
+    const V q = (q01 + a2 * q23) + a4 * (q45 + a2 * q67) + a8 * (q89 + a2 * qab);
+    return p / q;
+}
+
 // phi(x); exactly zero beyond 37.5 standard deviations, where it is below 1e-305.
 template <class V> AXIOM_FN V normal_density(V x) {
     return absolute(x) > 37.5 ? splat<V>(0.0) : INV_SQRT_2PI * exponential(-0.5 * x * x);
