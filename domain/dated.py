@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -40,3 +40,11 @@ Row = TypeVar("Row", bound=Dated)
 def in_force(rows: Iterable[Row], day: dt.date) -> Row | None:
     """Return the first row in force on the day, None where there is none."""
     return next((row for row in rows if row.holds_on(day)), None)
+
+
+def grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, tuple[Row, ...]]:
+    """Return the rows under their keys, each group in the order given."""
+    groups: dict[str, tuple[Row, ...]] = {}
+    for row in rows:
+        groups[key(row)] = (*groups.get(key(row), ()), row)
+    return groups

@@ -1,4 +1,8 @@
-"""Trading hours as dated rows. Hours are New York time; a day's early close comes from `domain/sessions_table.py`."""
+"""Trading hours as dated rows. Hours are New York time; a day's early close comes from `domain/sessions_table.py`.
+
+Not here: the sessions of the index classes on days when the stock market is closed, and the closing at 16:00 of index
+series on their last trading day.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypedDict, Unpack
 import msgspec
 
 from domain import calendar
-from domain.dated import in_force
+from domain.dated import grouped, in_force
 from domain.errors import InputError
 from domain.roots_table import ROOT_TERMS, Delivery, RootTerms, Settlement, Style
 
@@ -123,14 +123,7 @@ def last_trading_day(contract: OptionContract) -> dt.date:
     return calendar.last_trading_day(contract)
 
 
-def _by_root() -> dict[str, tuple[RootTerms, ...]]:
-    rows: dict[str, tuple[RootTerms, ...]] = {}
-    for row in ROOT_TERMS:
-        rows[row.root] = (*rows.get(row.root, ()), row)
-    return rows
-
-
-_TERMS: Final = _by_root()
+_TERMS: Final = grouped(ROOT_TERMS, lambda row: row.root)
 
 
 def _terms(root: str, expiry: dt.date) -> RootTerms | None:

@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from domain.dated import in_force
+from domain.dated import grouped, in_force
 from domain.errors import InputError
-from domain.ticks_table import CLASS_TICKS, DECIMAL_FROM, ClassTick, TickName
+from domain.ticks_table import CLASS_TICKS, DECIMAL_FROM, TickName
 
 Units = npt.NDArray[np.int64]
 
@@ -79,14 +79,7 @@ class TickColumns:
 Tick = TickClass | TickColumns
 
 
-def _by_root() -> dict[str, tuple[ClassTick, ...]]:
-    rows: dict[str, tuple[ClassTick, ...]] = {}
-    for row in CLASS_TICKS:
-        rows[row.root] = (*rows.get(row.root, ()), row)
-    return rows
-
-
-_ROWS: Final = _by_root()
+_ROWS: Final = grouped(CLASS_TICKS, lambda row: row.root)
 
 
 def tick_class(root: str, day: dt.date) -> TickClass:
