@@ -1,0 +1,149 @@
+"""Settings: one TOML file and the environment, frozen, unknown keys refused by name.
+
+Each package defines its own settings beside the code that they configure; here they are only read and put together.
+An environment variable names its place: `AXIOM_SET_QUOTING__SIZE=5` is `[quoting] size = 5`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from domain.commands import Capacity, Party
+from domain.errors import InputError, SettingsError
+from hedging.settings import HedgingSettings
+from pricing.fitter import FitterSettings
+from pricing.repricer import RepricerSettings
+from quoting.settings import QuotingSettings
+from risk.limits import Limits
+from routing.exchange import ExchangeSettings
+from routing.misbehaviour import Misbehaviour
+from routing.order_state import OrderSettings
+from routing.router import RouterSettings
+from streams.synthetic import SyntheticSettings
+
+ENV_PREFIX: Final = "AXIOM_SET_"
+_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+
+
+class PartySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who we are on every outbound message."""
+
+    account: str = "AXIOM01"
+    capacity: Capacity = "market_maker"
+    clearing_firm: str = "000"
+    market_maker_id: str = "AXM"
+
+    def party(self) -> Party:
+        """As it rides on messages."""
+        return Party(
+            account=self.account,
+            capacity=self.capacity,
+            clearing_firm=self.clearing_firm,
+            market_maker_id=self.market_maker_id,
+        )
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The run itself.
+
+    Attributes:
+        seed: Seeds every random number of the run.
+        max_entries: Quote entries in one mass quote message at most.
+        snapshot_minutes: Event time between two snapshots; 0 takes none.
+        segment_mib: Size of a journal segment.
+        fsync: Whether every journal record waits for the disk: survives a power cut, costs milliseconds.
+    """
+
+    seed: int = 1
+    max_entries: int = 1_000
+    snapshot_minutes: int = 30
+    segment_mib: int = 64
+    fsync: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        for name, low in (("max_entries", 1), ("snapshot_minutes", 0), ("segment_mib", 1), ("seed", 0)):
+            if getattr(self, name) < low:
+                raise InputError(f"must be at least {low}", field=f"run.{name}", value=getattr(self, name))
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All sections. What shapes behaviour rides in RunStarted, so that a journal replays without the file."""
+
+    run: RunSettings = msgspec.field(default_factory=RunSettings)
+    party: PartySettings = msgspec.field(default_factory=PartySettings)
+    fitter: FitterSettings = msgspec.field(default_factory=FitterSettings)
+    repricer: RepricerSettings = msgspec.field(default_factory=RepricerSettings)
+    quoting: QuotingSettings = msgspec.field(default_factory=QuotingSettings)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    hedging: HedgingSettings = msgspec.field(default_factory=HedgingSettings)
+    router: RouterSettings = msgspec.field(default_factory=RouterSettings)
+    orders: OrderSettings = msgspec.field(default_factory=OrderSettings)
+    exchange: ExchangeSettings = msgspec.field(default_factory=ExchangeSettings)
+    synthetic: SyntheticSettings = msgspec.field(default_factory=SyntheticSettings)
+    misbehaviour: dict[str, Misbehaviour] = msgspec.field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As RunStarted carries it."""
+        return msgspec.json.encode(self).decode()
+
+
+def from_json(text: str) -> Settings:
+    """Settings of a journaled run.
+
+    Raises:
+        SettingsError: They are not of this build.
+    """
+    return _convert(msgspec.json.decode(text))
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read settings.
+
+    Args:
+        path: TOML file, or None for the defaults.
+        environment: Variables; those that start with `AXIOM_SET_` override the file.
+
+    Raises:
+        SettingsError: The file cannot be read, a key is unknown, or a value is refused: the key and value are named.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError("settings cannot be read", field="path", value=str(path), error=str(error)) from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError("settings are not TOML", field="path", value=str(path), error=str(error)) from error
+    for name in sorted(environment):
+        if name.startswith(ENV_PREFIX):
+            _place(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), environment[name])
+    return _convert(tree)
+
+
+def _place(tree: dict[str, Any], keys: list[str], text: str) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise SettingsError("settings: not a section", field=".".join(keys), value=text)
+    tree[keys[-1]] = text
+
+
+def _convert(tree: dict[str, Any]) -> Settings:
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        found = _UNKNOWN.search(str(error))
+        if found:
+            key = ".".join(part for part in (found["path"], found["name"]) if part)
+            raise SettingsError(f"settings: unknown key '{key}'", field=key, value=None) from error
+        raise SettingsError(f"settings: {error}", field="settings", value=None) from error
+    except InputError as error:
+        fields = {"field": error.fields.get("field"), "value": error.fields.get("value")}
+        raise SettingsError(f"settings: {error.message}", **fields) from error
