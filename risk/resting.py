@@ -1,0 +1,287 @@
+"""Our quotes as the gate must assume them: working at a venue, on their way there, or being cancelled.
+
+One row per venue and contract, flat: row = venue * contracts + contract. Between the sending of a quote and its
+acknowledgement a venue may show the old one or the new one, so both count: `bid_size` and `ask_size` are the elementwise
+maximum over the working quote and every one in flight. A cancelled quote counts until the venue says that it is gone.
+
+Not promised: a quote that trades while its replacement is in flight may trade again at the replacement. The first fill
+moves the position, and what is sent next is judged on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from domain.frames import QuoteFrame, QuoteRefusalFrame
+
+Ints = npt.NDArray[np.int64]
+Rows = slice | npt.NDArray[np.intp]
+
+FAR: Final = np.int64(1 << 60)
+"""The price of an absent offer, above every real one: comparisons need no mask. An absent bid is 0."""
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A mass quote that venues have not answered in full. All arrays have one element per entry of the message."""
+
+    number: int
+    rows: npt.NDArray[np.intp]
+    bid: Ints
+    bid_size: Ints
+    ask: Ints
+    ask_size: Ints
+    is_open: npt.NDArray[np.bool_]
+
+
+class RestingQuotes:
+    """Quotes of ours at all venues.
+
+    Attributes:
+        sent_bid: Bid as last sent, units, 0 where none stands. Shape (venues * contracts,), like all that follow.
+        sent_ask: Offer as last sent, units, FAR where none stands.
+        bid_size: Contracts that may trade on the bid, working and in flight.
+        ask_size: The same on the offer.
+    """
+
+    def __init__(self, venues: int, contracts: int) -> None:
+        """Nothing rests."""
+        size = venues * contracts
+        self.venues = venues
+        self.contracts = contracts
+        self.size = size
+        self.sent_bid: Ints = np.zeros(size, np.int64)
+        self.sent_ask: Ints = np.full(size, FAR)
+        self._sent_by: Ints = np.zeros(size, np.int64)
+        self._working_bid: Ints = np.zeros(size, np.int64)
+        self._working_bid_size: Ints = np.zeros(size, np.int64)
+        self._working_ask: Ints = np.full(size, FAR)
+        self._working_ask_size: Ints = np.zeros(size, np.int64)
+        self._working_by: Ints = np.zeros(size, np.int64)
+        self._bid_size: Ints = np.zeros(size, np.int64)
+        self._ask_size: Ints = np.zeros(size, np.int64)
+        self._is_dirty = False
+        self._in_flight: list[InFlight] = []
+        self._number = 0
+        self._by_id: dict[str, int] = {}
+        self._cancels: dict[str, int] = {}
+
+    # --- what may trade ---------------------------------------------------------------------------------------------
+
+    @property
+    def bid_size(self) -> Ints:
+        """Contracts that may trade on each bid. Shape (venues * contracts,)."""
+        self._settle()
+        return self._bid_size
+
+    @property
+    def ask_size(self) -> Ints:
+        """Contracts that may trade on each offer. Shape (venues * contracts,)."""
+        self._settle()
+        return self._ask_size
+
+    def per_contract(self) -> tuple[Ints, Ints]:
+        """Return what may trade on bids and on offers of each contract, over all venues. Two of shape (contracts,)."""
+        self._settle()
+        shape = self.venues, self.contracts
+        return self._bid_size.reshape(shape).sum(axis=0), self._ask_size.reshape(shape).sum(axis=0)
+
+    def best(self, contract: int) -> tuple[int, int]:
+        """Return our highest bid and lowest offer in a contract at any venue, working or in flight; 0 and FAR if none."""
+        rows = np.arange(contract, self.size, self.contracts)
+        bids = np.where(self._working_bid_size[rows] > 0, self._working_bid[rows], 0)
+        asks = np.where(self._working_ask_size[rows] > 0, self._working_ask[rows], FAR)
+        bid, ask = int(bids.max()), int(asks.min())
+        for sent in self._in_flight:
+            mine = sent.is_open & (sent.rows % self.contracts == contract)
+            buys, sells = mine & (sent.bid_size > 0), mine & (sent.ask_size > 0)
+            bid = max(bid, int(sent.bid[buys].max(initial=0)))
+            ask = min(ask, int(sent.ask[sells].min(initial=FAR)))
+        return bid, ask
+
+    def is_known(self, quote_set_id: str) -> bool:
+        """Whether a mass quote of that name was sent before."""
+        return quote_set_id in self._by_id
+
+    # --- what we send -----------------------------------------------------------------------------------------------
+
+    def send(self, quote_set_id: str, frame: QuoteFrame, rows: npt.NDArray[np.intp], where: Rows) -> None:
+        """Take up a mass quote that was cleared.
+
+        Args:
+            quote_set_id: Its name, not used before.
+            frame: Its entries, each row once, prices 0 where the size is 0.
+            rows: Flat row of each entry.
+            where: The same, or a slice where the entries are all rows in order.
+        """
+        bid_size, ask_size = self.bid_size, self.ask_size
+        bid_size[where] = np.maximum(bid_size[where], frame.bid_size)
+        ask_size[where] = np.maximum(ask_size[where], frame.ask_size)
+        self.sent_bid[where] = frame.bid
+        self.sent_ask[where] = np.where(frame.ask_size > 0, frame.ask, FAR)
+        self._number += 1
+        self._sent_by[where] = self._number
+        self._by_id[quote_set_id] = self._number
+        self._in_flight.append(
+            InFlight(
+                number=self._number,
+                rows=rows,
+                bid=frame.bid,
+                bid_size=frame.bid_size,
+                ask=frame.ask,
+                ask_size=frame.ask_size,
+                is_open=np.ones(len(rows), np.bool_),
+            )
+        )
+
+    def send_cancel(self, cancel_id: str, venue: int, contracts: Sequence[int]) -> None:
+        """Take up a quote cancel: nothing of ours is meant to stand there, but it counts until the venue confirms."""
+        rows = self._rows(venue, contracts)
+        self._number += 1
+        self._cancels[cancel_id] = self._number
+        self.sent_bid[rows] = 0
+        self.sent_ask[rows] = FAR
+        self._sent_by[rows] = self._number
+
+    # --- what venues answer -----------------------------------------------------------------------------------------
+
+    def acknowledge(self, venue: int, quote_set_id: str, refused: QuoteRefusalFrame) -> None:
+        """A venue took a mass quote but for the refused entries, whose earlier quote stays.
+
+        A venue answers in order. What was sent to it before and never answered may have been taken or lost: it is
+        counted as taken.
+        """
+        number = self._by_id.get(quote_set_id)
+        if number is None or not 0 <= venue < self.venues:
+            return
+        for sent in self._in_flight:
+            if sent.number > number:
+                break
+            mine = sent.is_open & (sent.rows // self.contracts == venue)
+            sent.is_open &= ~mine
+            if sent.number == number and len(refused):
+                gone = venue * self.contracts + refused.contract[refused.venue == venue].astype(np.intp)
+                was_refused = mine & np.isin(sent.rows, gone)
+                self._retract(sent.rows[was_refused], number)
+                mine &= ~was_refused
+            self._work(sent, mine, is_certain=sent.number == number)
+        self._in_flight = [sent for sent in self._in_flight if sent.is_open.any()]
+        self._is_dirty = True
+
+    def cancel_confirmed(self, venue: int, cancel_id: str, contracts: Sequence[int]) -> None:
+        """A venue says that quotes are gone. One that we did not ask for leaves in-flight quotes counted."""
+        if not 0 <= venue < self.venues:
+            return
+        number = self._cancels.get(cancel_id)
+        rows = self._rows(venue, contracts)
+        named = np.zeros(self.size, np.bool_)
+        named[rows] = True
+        last = self._number if number is None else number
+        gone = np.flatnonzero(named & (self._working_by <= last))
+        self._working_bid_size[gone] = 0
+        self._working_ask_size[gone] = 0
+        pending = np.zeros(self.size, np.bool_)
+        for sent in self._in_flight:
+            mine = sent.is_open & named[sent.rows]
+            if number is not None and sent.number < number:
+                sent.is_open &= ~mine
+            else:
+                pending[sent.rows[mine]] = True
+        absent = gone[~pending[gone]]
+        self.sent_bid[absent] = 0
+        self.sent_ask[absent] = FAR
+        self._in_flight = [sent for sent in self._in_flight if sent.is_open.any()]
+        self._is_dirty = True
+
+    def fill(self, venue: int, quote_set_id: str, contract: int, *, is_buy: bool, quantity: int) -> None:
+        """A quote traded: what remains of it is smaller. A late fill of a replaced quote leaves the newer one alone."""
+        number = self._by_id.get(quote_set_id)
+        if number is None or not (0 <= venue < self.venues and 0 <= contract < self.contracts):
+            return
+        row = venue * self.contracts + contract
+        remaining: int | None = None
+        if self._working_by[row] == number:
+            size = self._working_bid_size if is_buy else self._working_ask_size
+            remaining = size[row] = max(int(size[row]) - quantity, 0)
+        else:
+            sent = next((s for s in self._in_flight if s.number == number), None)
+            at = np.flatnonzero(sent.is_open & (sent.rows == row)) if sent is not None else ()
+            if sent is not None and len(at):
+                size = np.array(sent.bid_size if is_buy else sent.ask_size, np.int64)
+                remaining = size[at[0]] = max(int(size[at[0]]) - quantity, 0)
+                if is_buy:
+                    sent.bid_size = size
+                else:
+                    sent.ask_size = size
+        if remaining == 0 and self._sent_by[row] == number:
+            if is_buy:
+                self.sent_bid[row] = 0
+            else:
+                self.sent_ask[row] = FAR
+        self._is_dirty = True
+
+    # --- state ------------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """All of it, for a snapshot."""
+        names = ("sent_bid", "sent_ask", "_sent_by", "_working_bid", "_working_bid_size", "_working_ask")
+        arrays = {name: getattr(self, name) for name in (*names, "_working_ask_size", "_working_by")}
+        flights = [
+            [s.number, s.rows.astype(np.int64), *(np.asarray(a, np.int64) for a in (s.bid, s.bid_size, s.ask, s.ask_size)), s.is_open]
+            for s in self._in_flight
+        ]
+        return arrays | {"flights": flights, "number": self._number, "by_id": self._by_id, "cancels": self._cancels}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave."""
+        for name, value in state.items():
+            if isinstance(value, np.ndarray):
+                setattr(self, name, value)
+        self._in_flight = [
+            InFlight(number=f[0], rows=f[1].astype(np.intp), bid=f[2], bid_size=f[3], ask=f[4], ask_size=f[5], is_open=f[6])
+            for f in state["flights"]
+        ]
+        self._number, self._by_id, self._cancels = state["number"], dict(state["by_id"]), dict(state["cancels"])
+        self._is_dirty = True
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _rows(self, venue: int, contracts: Sequence[int]) -> npt.NDArray[np.intp]:
+        venues = np.arange(self.venues) if venue < 0 else np.array([venue])
+        named = np.arange(self.contracts) if not contracts else np.asarray(contracts, np.intp)
+        named = named[(named >= 0) & (named < self.contracts)]
+        return (venues[venues < self.venues, None] * self.contracts + named).ravel()
+
+    def _settle(self) -> None:
+        """Recompute the envelope after answers; sending keeps it current."""
+        if not self._is_dirty:
+            return
+        np.copyto(self._bid_size, self._working_bid_size)
+        np.copyto(self._ask_size, self._working_ask_size)
+        for sent in self._in_flight:
+            rows = sent.rows[sent.is_open]
+            self._bid_size[rows] = np.maximum(self._bid_size[rows], sent.bid_size[sent.is_open])
+            self._ask_size[rows] = np.maximum(self._ask_size[rows], sent.ask_size[sent.is_open])
+        self._is_dirty = False
+
+    def _work(self, sent: InFlight, mine: npt.NDArray[np.bool_], *, is_certain: bool) -> None:
+        """Entries of a message are working now; where that is uncertain, the larger of the two sizes is."""
+        mine = mine & (self._working_by[sent.rows] < sent.number)
+        rows, bid_size, ask_size = sent.rows[mine], sent.bid_size[mine], sent.ask_size[mine]
+        if not is_certain:
+            bid_size = np.maximum(bid_size, self._working_bid_size[rows])
+            ask_size = np.maximum(ask_size, self._working_ask_size[rows])
+        self._working_bid[rows], self._working_bid_size[rows] = sent.bid[mine], bid_size
+        self._working_ask[rows], self._working_ask_size[rows] = sent.ask[mine], ask_size
+        self._working_by[rows] = sent.number
+
+    def _retract(self, rows: npt.NDArray[np.intp], number: int) -> None:
+        """What we last meant to stand there was refused: what stands is the working quote, as far as we know."""
+        rows = rows[self._sent_by[rows] == number]
+        self.sent_bid[rows] = np.where(self._working_bid_size[rows] > 0, self._working_bid[rows], 0)
+        self.sent_ask[rows] = np.where(self._working_ask_size[rows] > 0, self._working_ask[rows], FAR)
