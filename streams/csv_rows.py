@@ -1,0 +1,180 @@
+"""CSV text to columns, at the speed of Arrow, with every row that is not what it should be named and left out.
+
+Sans I/O: bytes in, columns out.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+Column = npt.NDArray[Any]
+
+EXAMPLE_WIDTH: Final = 120
+"""Characters of a refused line that its report shows."""
+
+WRONG_COUNT: Final = "wrong column count"
+NOT_A_NUMBER: Final = "not a number"
+EMPTY_FIELD: Final = "empty field"
+
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL: Final = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_PATTERNS: Final = {pa.int64(): _INTEGER, pa.float64(): _DECIMAL}
+
+
+class BadRow(NamedTuple):
+    """A line that could not be read."""
+
+    line: int
+    reason: str
+    text: str
+
+
+class Rows(NamedTuple):
+    """The lines that could be read.
+
+    Attributes:
+        columns: Named columns of equal length; an optional field that was empty is 0.
+        line: Position of each row's line in the text, ascending from 0.
+        bad: The lines that could not, ascending.
+    """
+
+    columns: dict[str, Column]
+    line: npt.NDArray[np.int64]
+    bad: list[BadRow]
+
+
+def count_lines(text: bytes) -> int:
+    """Count lines; the last one needs no newline."""
+    return text.count(b"\n") + (1 if text and not text.endswith(b"\n") else 0)
+
+
+def line_at(text: bytes, line: int) -> str:
+    """Return one line as text that can be shown, shortened where it is long."""
+    begin = 0
+    for _ in range(line):
+        begin = text.find(b"\n", begin) + 1
+    end = text.find(b"\n", begin)
+    return _shown(text[begin : end if end >= 0 else len(text)])
+
+
+def parse(
+    text: bytes,
+    names: Sequence[str],
+    types: Mapping[str, pa.DataType],
+    optional: Iterable[str] = (),
+) -> Rows:
+    """Read lines of CSV without a header.
+
+    Args:
+        text: Lines, separated by newlines. Empty ones are skipped.
+        names: Every column of a line, in order.
+        types: The wanted columns: `pa.int64()`, `pa.float64()` or `pa.string()` (returned as an object column).
+        optional: Wanted columns whose field may be empty.
+
+    Returns:
+        The rows, and the lines that have another number of fields, a field that is not of its type or out of range, or
+        an empty field that is not optional. No exception, whatever the bytes.
+    """
+    may_be_empty = frozenset(optional)
+    lines = count_lines(text)
+    try:
+        table = _read(text, names, types)
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        table = None
+    if (
+        table is not None
+        and table.num_rows == lines
+        and not any(table[name].null_count for name in types if name not in may_be_empty)
+    ):
+        return Rows(_columns(table, types), np.arange(lines, dtype=np.int64), [])
+    return _parse_each(text, names, types, may_be_empty)
+
+
+def _read(text: bytes, names: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    if not text:
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    return pacsv.read_csv(
+        pa.BufferReader(text),  # type: ignore[arg-type]  # the stubs know no native file
+        # The block holds the whole text: rows keep their order and no thread is needed.
+        read_options=pacsv.ReadOptions(column_names=list(names), use_threads=False, block_size=len(text) + 1),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict(types), include_columns=list(types), null_values=[""], strings_can_be_null=True
+        ),
+    )
+
+
+def _columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    for name, kind in types.items():
+        values: Any = table[name]  # the stubs know no fill value but a null
+        if kind == pa.string():
+            columns[name] = values.fill_null("").combine_chunks().to_numpy(zero_copy_only=False)
+        else:
+            columns[name] = values.fill_null(0).to_numpy()
+    return columns
+
+
+def _parse_each(
+    text: bytes, names: Sequence[str], types: Mapping[str, pa.DataType], may_be_empty: frozenset[str]
+) -> Rows:
+    """Judge line by line. Slow: only for text that holds a bad line."""
+    wanted = [(names.index(name), name, _PATTERNS.get(kind)) for name, kind in types.items()]
+    good: list[list[str]] = []
+    line_of: list[int] = []
+    bad: list[BadRow] = []
+    for number, raw in enumerate(text.split(b"\n")):
+        line = raw.removesuffix(b"\r")
+        if not line.strip():
+            continue
+        fields, reason = _fields(line, len(names))
+        if reason is None:
+            reason = _first_fault(fields, wanted, may_be_empty)
+        if reason is None:
+            good.append(fields)
+            line_of.append(number)
+        else:
+            bad.append(BadRow(number, reason, _shown(line)))
+    columns: dict[str, Column] = {}
+    for position, name, _ in wanted:
+        kind = types[name]
+        values = [fields[position] for fields in good]
+        if kind == pa.string():
+            columns[name] = np.array(values, dtype=object)
+        else:
+            columns[name] = np.array([value or "0" for value in values], dtype=str).astype(kind.to_pandas_dtype())
+    return Rows(columns, np.array(line_of, dtype=np.int64), bad)
+
+
+def _fields(line: bytes, expected: int) -> tuple[list[str], str | None]:
+    try:
+        decoded = line.decode("ascii")
+        fields = next(csv.reader([decoded], strict=True)) if '"' in decoded else decoded.split(",")
+    except (UnicodeDecodeError, csv.Error, StopIteration):
+        return [], "not plain text"
+    return fields, None if len(fields) == expected else WRONG_COUNT
+
+
+def _first_fault(
+    fields: list[str], wanted: list[tuple[int, str, re.Pattern[str] | None]], may_be_empty: frozenset[str]
+) -> str | None:
+    for position, name, pattern in wanted:
+        value = fields[position]
+        if not value:
+            if name not in may_be_empty:
+                return EMPTY_FIELD
+        elif pattern is not None and pattern.fullmatch(value) is None:
+            return NOT_A_NUMBER
+    return None
+
+
+def _shown(line: bytes) -> str:
+    text = line.decode("ascii", "backslashreplace")
+    return text if len(text) <= EXAMPLE_WIDTH else text[: EXAMPLE_WIDTH - 1] + "…"

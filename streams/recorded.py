@@ -1,0 +1,346 @@
+"""What every recorded or synthetic day has in common: the order of its events, their times, and what was refused.
+
+Sans I/O: openers such as `streams.lean.open_lean` read files and hand the decoded day to `Tape`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from domain.calendar import SECOND_NS, Session, session
+from domain.chain import Chain
+from domain.dated import in_force
+from domain.errors import InputError
+from domain.events import (
+    ChainListed,
+    Event,
+    FeedDegraded,
+    NbboUpdated,
+    OpenInterestPublished,
+    SessionChanged,
+    SessionState,
+    TradesPrinted,
+    UnderlyingTraded,
+    UnderlyingUpdated,
+)
+from domain.frames import NbboFrame, OpenInterestFrame, TradeFrame
+from domain.hours_table import SessionKind
+from domain.instrument import OptionContract
+from domain.price import TickClass, tick_class, tick_class_from_prices
+from domain.ticks_table import CLASS_TICKS
+
+Stamps = npt.NDArray[np.int64]
+
+MINUTE_NS: Final = 60 * SECOND_NS
+
+LISTED_BEFORE_OPEN_NS: Final = MINUTE_NS
+"""The chain, the open interest and the pre-open state are published this long before the open."""
+
+BROAD_ETFS: Final = frozenset({"SPY", "QQQ", "IWM", "DIA"})
+"""Classes that trade 15 minutes beyond the primary market. Source: `etf_option` in `domain.hours_table`."""
+
+
+class FeedItem(NamedTuple):
+    """An input and its place in its source: the pair (source, offset) names it for ever."""
+
+    source: str
+    offset: int
+    event: Event
+
+
+class Recording(Protocol):
+    """One day of one underlying with its chain, as inputs in time order. Reading it twice gives the same items."""
+
+    @property
+    def name(self) -> str:
+        """Where it comes from, for instance `lean:GOOG:2015-12-24`. It is the source of its items."""
+        ...
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the market was made up."""
+        ...
+
+    @property
+    def underlying(self) -> str:
+        """Symbol of the underlying."""
+        ...
+
+    @property
+    def trade_date(self) -> dt.date:
+        """Trade date, New York."""
+        ...
+
+    @property
+    def open_ns(self) -> int:
+        """Open of the options session, ns since the epoch, UTC."""
+        ...
+
+    @property
+    def close_ns(self) -> int:
+        """Close of the options session, ns since the epoch, UTC."""
+        ...
+
+    @property
+    def total_steps(self) -> int:
+        """Publication times that the session has room for: bars or flush windows. Not all need to hold data."""
+        ...
+
+    def items(self, start: int = 0) -> Iterator[FeedItem]:
+        """Yield the inputs from offset `start` on; `ts_event` never decreases, offsets are dense from 0."""
+        ...
+
+
+class StockQuote(NamedTuple):
+    """Best bid and offer of the underlying: price units, shares. An index has a level on both sides and size 0."""
+
+    bid: int
+    bid_size: int
+    ask: int
+    ask_size: int
+
+
+class StockBar(NamedTuple):
+    """Prints of the underlying since the last step: last price, range, volume. Price units, shares."""
+
+    price: int
+    low: int
+    high: int
+    volume: int
+
+
+class Step(NamedTuple):
+    """All that became known at one instant."""
+
+    ts: int
+    trades: TradeFrame | None = None
+    stock_bar: StockBar | None = None
+    stock_quote: StockQuote | None = None
+    nbbo: NbboFrame | None = None
+
+    def events(self, underlying: str) -> Iterator[Event]:
+        """Yield its events in the order in which they are published.
+
+        Prints come before quotes: they happened against what was quoted before this instant.
+        """
+        if self.trades is not None and len(self.trades):
+            yield TradesPrinted(ts_event=self.ts, ts_init=self.ts, underlying=underlying, frame=self.trades)
+        if self.stock_bar is not None:
+            price, low, high, volume = self.stock_bar
+            yield UnderlyingTraded(
+                ts_event=self.ts, ts_init=self.ts, underlying=underlying, price=price, low=low, high=high, volume=volume
+            )
+        if self.stock_quote is not None:
+            bid, bid_size, ask, ask_size = self.stock_quote
+            yield UnderlyingUpdated(
+                ts_event=self.ts,
+                ts_init=self.ts,
+                underlying=underlying,
+                bid=bid,
+                bid_size=bid_size,
+                ask=ask,
+                ask_size=ask_size,
+            )
+        if self.nbbo is not None and len(self.nbbo):
+            yield NbboUpdated(ts_event=self.ts, ts_init=self.ts, underlying=underlying, frame=self.nbbo)
+
+
+class Refusals:
+    """Records that were not taken as they stood: counted by minute, source and reason, with one example each.
+
+    A record without a readable time counts at the open, one outside the session at the nearer end of it.
+    """
+
+    def __init__(self, hours: Session) -> None:
+        self._hours = hours
+        self._counts: dict[tuple[int, str, str], tuple[int, str]] = {}
+
+    def add(self, source: str, reason: str, example: str, *, ts: int | None = None, count: int = 1) -> None:
+        """Count records that share a reason. `example` describes one of them, `ts` is its time, ns."""
+        opens, closes = self._hours.open_ns, self._hours.close_ns
+        minute = opens if ts is None else min(max(-(-ts // MINUTE_NS) * MINUTE_NS, opens), closes)
+        key = minute, source, reason
+        before, first = self._counts.get(key, (0, example))
+        self._counts[key] = before + count, first
+
+    def add_rows(self, source: str, reason: str, ts: Stamps, example: Callable[[int], str]) -> None:
+        """Count rows. `ts` holds their times, ns, shape (n,); `example` describes the row at a position of it."""
+        minutes, first, counts = np.unique(-(-ts // MINUTE_NS), return_index=True, return_counts=True)
+        for minute, position, count in zip(minutes.tolist(), first.tolist(), counts.tolist(), strict=True):
+            self.add(source, reason, example(position), ts=minute * MINUTE_NS, count=count)
+
+    def total(self, reason: str) -> int:
+        """How many records share that reason."""
+        return sum(count for (_, _, name), (count, _) in self._counts.items() if name == reason)
+
+    def events(self, underlying: str) -> tuple[FeedDegraded, ...]:
+        """The refusals as events, ordered by time, source and reason."""
+        return tuple(
+            FeedDegraded(
+                ts_event=ts,
+                ts_init=ts,
+                underlying=underlying,
+                source=source,
+                reason=reason,
+                count=count,
+                example=example,
+            )
+            for (ts, source, reason), (count, example) in sorted(self._counts.items())
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tape:
+    """A `Recording` made of decoded parts.
+
+    Attributes:
+        contracts: In dense-index order, as `domain.chain.Chain` sorts them.
+        ticks: Tick class of each root.
+        steps: Returns a fresh iterator of steps, ascending in time and inside the session, for each reading.
+        degraded: Refusals, ascending in time and inside the session.
+    """
+
+    name: str
+    is_synthetic: bool
+    underlying: str
+    hours: Session
+    total_steps: int
+    contracts: tuple[OptionContract, ...]
+    ticks: dict[str, TickClass]
+    steps: Callable[[], Iterator[Step]]
+    open_interest: OpenInterestFrame
+    degraded: tuple[FeedDegraded, ...] = ()
+
+    @property
+    def trade_date(self) -> dt.date:
+        """Trade date, New York."""
+        return self.hours.date
+
+    @property
+    def open_ns(self) -> int:
+        """Open of the options session, ns."""
+        return self.hours.open_ns
+
+    @property
+    def close_ns(self) -> int:
+        """Close of the options session, ns."""
+        return self.hours.close_ns
+
+    def items(self, start: int = 0) -> Iterator[FeedItem]:
+        """Yield the inputs from offset `start` on.
+
+        Raises:
+            InputError: `start` is negative.
+        """
+        if start < 0:
+            raise InputError("offset must not be negative", field="start", value=start)
+        for offset, event in enumerate(itertools.islice(self._events(), start, None), start):
+            yield FeedItem(self.name, offset, event)
+
+    def _events(self) -> Iterator[Event]:
+        early = self.open_ns - LISTED_BEFORE_OPEN_NS
+        at: dict[str, Any] = {"ts_event": early, "ts_init": early, "underlying": self.underlying}
+        yield ChainListed(
+            **at, trade_date=self.trade_date.isoformat(), contracts=self.contracts, tick_classes=self.ticks
+        )
+        if len(self.open_interest):
+            yield OpenInterestPublished(**at, frame=self.open_interest)
+        yield self._state("pre_open", early)
+        yield self._state("open", self.open_ns)
+        pending = 0
+        for step in self.steps():
+            pending_to = pending
+            while pending_to < len(self.degraded) and self.degraded[pending_to].ts_event < step.ts:
+                pending_to += 1
+            yield from self.degraded[pending:pending_to]
+            pending = pending_to
+            yield from step.events(self.underlying)
+        yield from self.degraded[pending:]
+        yield self._state("closed", self.close_ns)
+
+    def _state(self, state: SessionState, ts: int) -> SessionChanged:
+        return SessionChanged(
+            ts_event=ts,
+            ts_init=ts,
+            underlying=self.underlying,
+            state=state,
+            open_ts=self.open_ns,
+            close_ts=self.close_ns,
+        )
+
+
+def option_hours(underlying: str, trade_date: dt.date, *, is_index: bool) -> Session:
+    """Return the regular options session of an underlying.
+
+    Raises:
+        InputError: The day is no session.
+    """
+    kind: SessionKind = "index_option" if is_index else "etf_option" if underlying in BROAD_ETFS else "equity_option"
+    return session(trade_date, kind)
+
+
+def note_quality(quotes: NbboFrame, ts: Stamps, chain: Chain, refusals: Refusals, source: str) -> None:
+    """Count quotes that are published as they are although a reader should know of them: crossed ones.
+
+    A crossed minute or window is no fault of a record: its two sides need not be simultaneous.
+
+    Args:
+        quotes: n rows.
+        ts: When each is published, ns, shape (n,).
+        chain: Names the contracts.
+        refusals: Takes the counts.
+        source: Name of the quotes' source.
+    """
+    crossed = np.flatnonzero((quotes.bid > quotes.ask) & (quotes.ask > 0))
+    if len(crossed):
+
+        def example(at: int) -> str:
+            row = crossed[at]
+            osi = chain.contracts[int(quotes.contract[row])].osi
+            return f"{osi}: bid {int(quotes.bid[row])}, ask {int(quotes.ask[row])}"
+
+        refusals.add_rows(source, "crossed, published as it is", ts[crossed], example)
+
+
+def observed_ticks(
+    contracts: Iterable[OptionContract],
+    trade_date: dt.date,
+    quotes: Iterable[NbboFrame],
+    refusals: Refusals,
+    source: str,
+) -> dict[str, TickClass]:
+    """Return the tick class of each root: from the table where it has a row, else the coarsest that the quotes keep to.
+
+    Args:
+        contracts: In dense-index order.
+        trade_date: Trade date.
+        quotes: All quotes of the day; read only where the table lacks a row.
+        refusals: Counts a root whose quotes keep to no grid: it takes the class of roots outside the penny program.
+        source: Name of the quotes' source.
+    """
+    listed = tuple(contracts)
+    roots = sorted({contract.root for contract in listed})
+    known = {row.root: row for row in CLASS_TICKS if in_force((row,), trade_date) is not None}
+    ticks = {root: tick_class(root, trade_date) for root in roots}
+    unknown = [root for root in roots if root not in known and root.rstrip("0123456789") not in known]
+    if not unknown:
+        return ticks
+    frames = tuple(quotes)
+    for root in unknown:
+        mine = np.array([contract.root == root for contract in listed])
+        prices = [side[mine[frame.contract]] for frame in frames for side in (frame.bid, frame.ask)]
+        seen = np.unique(np.concatenate(prices)) if prices else np.empty(0, np.int64)
+        if not seen.any():
+            continue
+        try:
+            ticks[root] = tick_class_from_prices(seen)
+        except InputError as e:
+            refusals.add(source, "prices on no tick grid", f"{root}: {e}", count=1)
+    return ticks
