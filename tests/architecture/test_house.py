@@ -66,6 +66,11 @@ def test_every_package_is_typed_and_says_what_it_is() -> None:
     assert [package.name for package in packages if not text_of(package / "__init__.py").startswith('"""')] == []
 
 
+def test_every_folder_of_python_is_type_checked() -> None:
+    folders = {path.relative_to(CHECKOUT).parts[0] for path in FILES if path.suffix == ".py"}
+    assert folders == set(PROJECT["tool"]["mypy"]["files"])
+
+
 def test_no_file_names_a_machine() -> None:
     # A script may use the temporary folder of the shell it runs in.
     read = [path for path in FILES if path.relative_to(CHECKOUT).parts[0] != "scripts"]
