@@ -1,8 +1,8 @@
 """Events to bytes and back: JSON for small events, Arrow IPC streams for frames, and the canonical form that is hashed.
 
-One table, `SCHEMAS`, names every schema and its version. Within a version only fields with defaults are added; anything
-else is a new version and an upcaster. A frame event travels as one Arrow IPC stream whose schema metadata carry the scalar
-fields as JSON, so that a stock Arrow reader sees the columns and needs nothing of ours.
+One table, `SCHEMAS`, names every schema and its version. Within a version only fields with defaults are added;
+anything else is a new version and an upcaster. A frame event travels as one Arrow IPC stream whose schema metadata
+carry the scalar fields as JSON, so that a stock Arrow reader sees the columns and needs nothing of ours.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from domain import commands, events
 from domain.errors import DataError, InputError, SchemaUnknown
 from domain.events_base import Event
-from domain.frames import Frame
+from domain.frames import Column, Frame
 
 JSON_TYPE: Final = "application/json"
 ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
@@ -47,7 +46,7 @@ class Schema(NamedTuple):
     hashed: tuple[str, ...]
 
 
-Upcaster = Callable[[dict[str, Any], dict[str, np.ndarray]], tuple[dict[str, Any], dict[str, np.ndarray]]]
+Upcaster = Callable[[dict[str, Any], dict[str, Column]], tuple[dict[str, Any], dict[str, Column]]]
 """(scalar fields, columns) of version n to those of version n + 1."""
 
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
@@ -72,16 +71,19 @@ def _schema(event: type[Event]) -> Schema:
         frozen=True,
         kw_only=True,
     )
-    arrow = pa.schema([pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in frame.dtypes.items()])
+    arrow = pa.schema(
+        [pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in frame.dtypes.items()]
+    )
     return Schema(event, version, frame, header, arrow, hashed)
 
 
 def _event_types() -> list[type[Event]]:
-    found: dict[str, type[Event]] = {}
-    for module in (events, commands):
-        for name, kind in vars(module).items():
-            if isinstance(kind, type) and issubclass(kind, Event) and name not in _ABSTRACT:
-                found[name] = kind
+    found = {
+        name: kind
+        for module in (events, commands)
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, Event) and name not in _ABSTRACT
+    }
     return [found[name] for name in sorted(found)]
 
 
@@ -99,7 +101,7 @@ def encode(event: Event) -> Encoded:
     """Encode one event.
 
     Raises:
-        InputError: A float field of a small event is NaN or infinite (JSON has neither), or the type is not in the table.
+        InputError: A float of a small event is NaN or infinite (JSON has neither), or the type has no schema.
     """
     schema = SCHEMAS.get(type(event).__name__)
     if schema is None:
@@ -136,9 +138,9 @@ def decode(name: str, version: int, payload: bytes | memoryview) -> Event:
             header, columns = UPCASTERS[name, step](header, columns)
         if schema.frame is None:
             return msgspec.convert(header, schema.event)
-        return schema.event(
-            **msgspec.structs.asdict(msgspec.convert(header, schema.header)), frame=schema.frame.from_columns(columns)
-        )
+        fields = msgspec.structs.asdict(msgspec.convert(header, schema.header))
+        fields["frame"] = schema.frame.from_columns(columns)
+        return schema.event(**fields)
     except (msgspec.MsgspecError, pa.ArrowException, InputError, KeyError, ValueError, OSError) as error:
         raise DataError("payload cannot be decoded", schema=name, version=version, error=str(error)) from error
 
@@ -160,7 +162,7 @@ def _lookup(name: str) -> Schema:
     return schema
 
 
-def _unpack(schema: Schema, payload: bytes | memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _unpack(schema: Schema, payload: bytes | memoryview) -> tuple[dict[str, Any], dict[str, Column]]:
     if schema.frame is None:
         return msgspec.json.decode(payload, type=dict[str, Any]), {}
     with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:

@@ -10,7 +10,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ts_event: When it happened at its origin (exchange, venue, timer), ns since the epoch, UTC.
-        ts_init: When we first saw its cause, ns since the epoch. Stages copy it from their input; the digest leaves it out.
+        ts_init: When we first saw its cause, ns since the epoch. Stages copy it from their input; no digest has it.
         underlying: The key of its topic; empty for the whole firm.
     """
 

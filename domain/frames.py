@@ -6,7 +6,7 @@ A frame is a frozen dataclass whose fields are the columns. Prices are integer u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ Column = np.ndarray[Any, Any]
 I1, I2, I4, I8, F8 = (np.dtype(code) for code in ("i1", "i2", "i4", "i8", "f8"))
 
 
-def column(dtype: np.dtype[Any]) -> Any:
+def column(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401  # dataclasses type `field` so
     """Declare a column of a frame with its type on the wire."""
     return field(metadata={"dtype": dtype})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 
 
 def seed_words(seed: int, *names: str) -> list[int]:
@@ -19,7 +20,7 @@ def generator(seed: int, stage: str, underlying: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed_words(seed, stage, underlying))))
 
 
-def hash_uniform(seed: int, *keys: np.ndarray | int) -> np.ndarray:
+def hash_uniform(seed: int, *keys: npt.NDArray[np.integer] | int) -> npt.NDArray[np.float64]:
     """Uniforms in [0, 1) that depend only on the seed and integer keys: no state, any order.
 
     Args:
@@ -33,7 +34,7 @@ def hash_uniform(seed: int, *keys: np.ndarray | int) -> np.ndarray:
     """
     with np.errstate(over="ignore"):
         state = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
-        mixed: np.ndarray = np.asarray(state)
+        mixed: npt.NDArray[np.uint64] = np.asarray(state)
         for key in keys:
             mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + np.asarray(key).astype(np.int64).astype(np.uint64)
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

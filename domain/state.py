@@ -15,7 +15,7 @@ _ARRAY: Final = 1
 def _enc_hook(value: object) -> object:
     if isinstance(value, np.ndarray):
         head = msgspec.msgpack.encode((value.dtype.str, value.shape))
-        return msgspec.msgpack.Ext(_ARRAY, len(head).to_bytes(2, "little") + head + np.ascontiguousarray(value).tobytes())
+        return msgspec.msgpack.Ext(_ARRAY, len(head).to_bytes(2, "little") + head + value.tobytes())
     if isinstance(value, np.generic):
         return value.item()
     message = f"a snapshot cannot hold {type(value).__name__}"
@@ -51,5 +51,5 @@ def unpack(kind: str, version: int, data: bytes) -> dict[str, Any]:
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise DataError("snapshot cannot be read", kind=kind, error=str(error)) from error
     if (found, found_version) != (kind, version) or not isinstance(state, dict):
-        raise DataError("snapshot is of another kind", expected=kind, version=version, found=found, found_version=found_version)
+        raise DataError("snapshot is of another kind", expected=(kind, version), found=(found, found_version))
     return state
