@@ -22,6 +22,8 @@ from domain.errors import DataError, InputError, SchemaUnknown
 from domain.events import ExposureChanged, NbboUpdated, OrderFilled, RunStarted
 from domain.events_base import Event
 from domain.frames import Frame, NbboFrame
+from domain.instrument import OptionContract, parse_osi
+from domain.price import NICKEL_DIME, PENNY, TickClass
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "events"
 
@@ -43,7 +45,7 @@ def frames(kind: type[Frame]) -> st.SearchStrategy[Frame]:
     return st.builds(build, st.integers(0, 4), st.binary(min_size=0, max_size=32))
 
 
-def values(kind: Any) -> st.SearchStrategy[Any]:
+def values(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401, PLR0911  # one line for each kind of field
     """Values of an annotated type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
@@ -70,10 +72,10 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     return structs(kind)
 
 
-def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
+def structs(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Structs of a type; reference data that validate themselves come from the modules that own them."""
-    from domain.instrument import OptionContract, parse_osi  # noqa: PLC0415  # only here
-    from domain.price import NICKEL_DIME, PENNY, TickClass  # noqa: PLC0415
+    from domain.instrument import OptionContract, parse_osi  # only here
+    from domain.price import NICKEL_DIME, PENNY, TickClass
 
     if kind is OptionContract:
         return st.sampled_from([parse_osi("GOOG  151224C00750000"), parse_osi("SPXW  210104P03700500")])

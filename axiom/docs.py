@@ -1,0 +1,82 @@
+"""Generate docs/events.md from the tables of the code; with --check, fail when the file is out of date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from domain.codec import SCHEMAS
+from domain.events_base import Event
+from domain.topics import TOPICS
+
+TARGET: Final = Path(__file__).parents[1] / "docs" / "events.md"
+_HOUR_MS: Final = 3_600_000
+
+
+def render() -> str:
+    """The page."""
+    lines = [
+        "# Topics and events",
+        "",
+        "Generated from `domain/topics.py` and `domain/codec.py` by `python -m axiom.docs`; do not edit.",
+        "",
+        "The key of every message is the underlying. Small events are JSON; those with a frame are Arrow IPC streams whose",
+        "schema metadata hold the scalar fields as JSON under `axiom.header`. Prices are integer units of 1/10,000 dollar,",
+        "0 with size 0 is an absent side, times are nanoseconds since the epoch, UTC. `contract` is the index in the latest",
+        "`ChainListed` of the underlying; -1 is the underlying itself.",
+        "",
+        "| topic | about | retention | compacted |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{topic.name}` | {topic.about} | {topic.retention_ms // _HOUR_MS} h | {'yes' if topic.is_compacted else 'no'} |"
+        for topic in TOPICS
+    ]
+    for topic in TOPICS:
+        lines += ["", f"## {topic.name}", "", f"{topic.about}."]
+        for kind in topic.carries:
+            lines += _event(kind)
+    return "\n".join(lines) + "\n"
+
+
+def _event(kind: type[Event]) -> list[str]:
+    schema = SCHEMAS[kind.__name__]
+    about = " ".join((kind.__doc__ or "").split("\n\n", maxsplit=1)[0].split())
+    fields = ", ".join(
+        f"`{field.name}` {_type(field.type)}"
+        for field in msgspec.structs.fields(kind)
+        if field.name not in {"ts_event", "ts_init", "underlying", "frame"}
+    )
+    lines = ["", f"### {kind.__name__} v{schema.version}", "", about]
+    if fields:
+        lines += ["", f"Fields: {fields}."]
+    if schema.frame is not None:
+        columns = ", ".join(f"`{name}` {dtype.name}" for name, dtype in schema.frame.dtypes.items())
+        lines += ["", f"Frame `{schema.frame.__name__}`: {columns}."]
+    return lines
+
+
+def _type(kind: Any) -> str:  # noqa: ANN401  # annotations are of any kind
+    text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
+    for noise in ("typing.", "domain.commands.", "domain.instrument.", "domain.price.", "domain.order_events."):
+        text = text.replace(noise, "")
+    return text.replace("|", "or")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or check it."""
+    page = render()
+    if "--check" in arguments:
+        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == page:
+            return 0
+        sys.stderr.write("docs/events.md is out of date: run `make docs`\n")
+        return 1
+    TARGET.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
