@@ -23,17 +23,17 @@ def render() -> str:
         "",
         "Generated from `domain/topics.py` and `domain/codec.py` by `python -m axiom.docs`; do not edit.",
         "",
-        "The key of every message is the underlying. Small events are JSON; those with a frame are Arrow IPC streams whose",
-        "schema metadata hold the scalar fields as JSON under `axiom.header`. Prices are integer units of 1/10,000 dollar,",
-        "0 with size 0 is an absent side, times are nanoseconds since the epoch, UTC. `contract` is the index in the latest",
-        "`ChainListed` of the underlying; -1 is the underlying itself.",
+        "The key of every message is the underlying. Small events are JSON; those with a frame are Arrow IPC streams",
+        "whose schema metadata hold the scalar fields as JSON under `axiom.header`. Prices are integer units of 1/10,000",
+        "dollar, 0 with size 0 is an absent side, times are nanoseconds since the epoch, UTC. `contract` is the index in",
+        "the latest `ChainListed` of the underlying; -1 is the underlying itself.",
         "",
         "| topic | about | retention | compacted |",
         "|---|---|---|---|",
     ]
     lines += [
-        f"| `{topic.name}` | {topic.about} | {topic.retention_ms // _HOUR_MS} h | {'yes' if topic.is_compacted else 'no'} |"
-        for topic in TOPICS
+        f"| `{t.name}` | {t.about} | {t.retention_ms // _HOUR_MS} h | {'yes' if t.is_compacted else 'no'} |"
+        for t in TOPICS
     ]
     for topic in TOPICS:
         lines += ["", f"## {topic.name}", "", f"{topic.about}."]

@@ -74,9 +74,6 @@ def values(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401, PLR0911  # one
 
 def structs(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Structs of a type; reference data that validate themselves come from the modules that own them."""
-    from domain.instrument import OptionContract, parse_osi  # only here
-    from domain.price import NICKEL_DIME, PENNY, TickClass
-
     if kind is OptionContract:
         return st.sampled_from([parse_osi("GOOG  151224C00750000"), parse_osi("SPXW  210104P03700500")])
     if kind is TickClass:
