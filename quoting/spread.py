@@ -12,7 +12,6 @@ floored: with a large inventory one side goes through the mid, and it is the cal
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +30,7 @@ def _check_positive(**values: npt.ArrayLike) -> None:
 
 def as_reservation_price(
     mid: npt.ArrayLike, inventory: npt.ArrayLike, gamma: npt.ArrayLike, sigma: npt.ArrayLike, time_left: npt.ArrayLike
-) -> Any:
+) -> Array:
     """Price at which a dealer is indifferent to his inventory: s - q gamma sigma^2 (T - t).
 
     Args:
@@ -46,10 +45,10 @@ def as_reservation_price(
 
     Source: Avellaneda and Stoikov (2008), Quantitative Finance 8(3), 217-224, equation 29 in the limit of one step.
     """
-    return np.subtract(mid, np.multiply(inventory, gamma) * np.square(sigma) * time_left)
+    return np.asarray(np.subtract(mid, np.multiply(inventory, gamma) * np.square(sigma) * time_left))
 
 
-def as_constant_spread(gamma: npt.ArrayLike, k: npt.ArrayLike) -> Any:
+def as_constant_spread(gamma: npt.ArrayLike, k: npt.ArrayLike) -> Array:
     """Distance from bid to ask that is left at the horizon: (2 / gamma) ln(1 + gamma / k).
 
     The published tables print this number in their spread column.
@@ -60,23 +59,25 @@ def as_constant_spread(gamma: npt.ArrayLike, k: npt.ArrayLike) -> Any:
     Source: Avellaneda and Stoikov (2008), Quantitative Finance 8(3), 217-224, equation 30 at t = T.
     """
     _check_positive(gamma=gamma, k=k)
-    return 2.0 * np.log1p(np.divide(gamma, k)) / gamma
+    return np.asarray(2.0 * np.log1p(np.divide(gamma, k)) / gamma)
 
 
-def as_spread(gamma: npt.ArrayLike, k: npt.ArrayLike, sigma: npt.ArrayLike, time_left: npt.ArrayLike) -> Any:
-    """Distance from bid to ask: gamma sigma^2 (T - t) + (2 / gamma) ln(1 + gamma / k), centred on the reservation price.
+def as_spread(gamma: npt.ArrayLike, k: npt.ArrayLike, sigma: npt.ArrayLike, time_left: npt.ArrayLike) -> Array:
+    """Distance from bid to ask: gamma sigma^2 (T - t) + (2 / gamma) ln(1 + gamma / k).
+
+    It is centred on the reservation price.
 
     Raises:
         InputError: gamma or k is not positive.
 
     Source: Avellaneda and Stoikov (2008), Quantitative Finance 8(3), 217-224, equation 30.
     """
-    return np.multiply(gamma, np.square(sigma)) * time_left + as_constant_spread(gamma, k)
+    return np.asarray(np.multiply(gamma, np.square(sigma)) * time_left + as_constant_spread(gamma, k))
 
 
 def glft_coefficients(
     gamma: npt.ArrayLike, k: npt.ArrayLike, arrival: npt.ArrayLike, sigma: npt.ArrayLike
-) -> tuple[Any, Any]:
+) -> tuple[Array, Array]:
     """The two numbers of the asymptotic quotes: c, what is earned at zero inventory, and w, the shift per unit held.
 
     c = (1 / gamma) ln(1 + gamma / k) and w = sqrt(sigma^2 gamma / (2 k A) (1 + gamma / k)^(1 + k / gamma)). w is
@@ -98,13 +99,13 @@ def glft_coefficients(
     """
     _check_positive(gamma=gamma, k=k, arrival=arrival)
     growth = np.log1p(np.divide(gamma, k))
-    c = growth / gamma
+    c = np.divide(growth, gamma)
     power = np.exp((1.0 + np.divide(k, gamma)) * growth)
     w = sigma * np.sqrt(np.divide(gamma, np.multiply(2.0, k) * arrival) * power)
-    return c, w
+    return np.asarray(c), np.asarray(w)
 
 
-def glft_asymptotic(inventory: npt.ArrayLike, c: npt.ArrayLike, w: npt.ArrayLike) -> tuple[Any, Any]:
+def glft_asymptotic(inventory: npt.ArrayLike, c: npt.ArrayLike, w: npt.ArrayLike) -> tuple[Array, Array]:
     """Distances of the stationary quotes: c + (2q + 1) w / 2 for the bid, c - (2q - 1) w / 2 for the ask.
 
     Half the width is c + w / 2 whatever the inventory; q w is how far both sides are shifted down.
@@ -116,7 +117,7 @@ def glft_asymptotic(inventory: npt.ArrayLike, c: npt.ArrayLike, w: npt.ArrayLike
     """
     half = np.add(c, np.multiply(0.5, w))
     skew = np.multiply(inventory, w)
-    return half + skew, half - skew
+    return np.asarray(half + skew), np.asarray(half - skew)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,134 @@
+"""Our two-sided quotes of a whole chain at several venues, and the least that must be sent to change them.
+
+A `Ladder` is two arrays whose last axes are (side, contract), side 0 the bid and 1 the ask. A side that is absent has
+price 0 and size 0. All functions are pure and work on all venues in one pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from domain.frames import QuoteFrame
+from domain.price import Tick, round_down, round_up
+
+Units = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+BID: Final = 0
+ASK: Final = 1
+
+_OUTWARD: Final = np.array([[1], [-1]], dtype=np.int64)
+"""A bid is better when higher, an ask when lower."""
+
+SNAP: Final = 1e-6
+"""A float within a millionth of a unit of a whole one is that one: 29,499.9999999 is no tick below 29,500."""
+
+
+class Ladder(NamedTuple):
+    """Prices in units and sizes in contracts, int64, shape (2, n), or (venues, 2, n)."""
+
+    price: Units
+    size: Units
+
+    @classmethod
+    def empty(cls, *shape: int) -> Ladder:
+        """No quotes: shape is (n,) or (venues, n)."""
+        full = (*shape[:-1], 2, shape[-1])
+        return cls(np.zeros(full, dtype=np.int64), np.zeros(full, dtype=np.int64))
+
+    def copy(self) -> Ladder:
+        """An independent copy."""
+        return Ladder(self.price.copy(), self.size.copy())
+
+
+def round_out(bid: Floats, ask: Floats, tick: Tick) -> Units:
+    """Put raw quotes on the grid: bids down, asks up.
+
+    Args:
+        bid: Units as floats, shape (n,). At or below 0, or NaN: no bid.
+        ask: The same.
+        tick: Increments.
+
+    Returns:
+        Units, int64, shape (2, n). 0 where there is no side.
+    """
+    out = np.empty((2, len(bid)), dtype=np.int64)
+    out[BID] = round_down(np.floor(np.fmax(bid, 0.0) + SNAP).astype(np.int64), tick)
+    out[ASK] = round_up(np.ceil(np.fmax(ask, 0.0) - SNAP).astype(np.int64), tick)
+    return out
+
+
+def hold(
+    target: Ladder,
+    shown: Ladder,
+    *,
+    limit: Units,
+    tick: Units,
+    requote_ticks: float,
+    replenish_share: float,
+) -> Ladder:
+    """Leave a shown side where it is when moving it is not worth a message.
+
+    A side keeps its price when it and its target are both there, they differ by less than `requote_ticks`, and the shown
+    price is still allowed: a bid at most at its limit, an ask at least. It keeps its size too, when it shows no more than the
+    target and at least `replenish_share` of it.
+
+    Args:
+        target: What we want, (2, n), the same at all venues, or (venues, 2, n).
+        shown: What is working or on its way, (venues, 2, n).
+        limit: Units, (2, n): the highest bid and the lowest ask that may stand.
+        tick: Increment, units, (n,).
+        requote_ticks: Not negative. 0 holds nothing.
+        replenish_share: In (0, 1].
+
+    Returns:
+        What to show, (venues, 2, n). Equal to the target where nothing is held.
+    """
+    there = (shown.size > 0) & (target.size > 0)
+    near = np.abs(target.price - shown.price) < requote_ticks * tick
+    allowed = _OUTWARD * (limit - shown.price) >= 0
+    stays = there & near & allowed
+    full = stays & (shown.size <= target.size) & (shown.size >= replenish_share * target.size)
+    return Ladder(np.where(stays, shown.price, target.price), np.where(full, shown.size, target.size))
+
+
+def diff(target: Ladder, shown: Ladder) -> Mask:
+    """Which entries must be sent to turn one book into the other: those that differ, no others. Shape (venues, n)."""
+    changed = (target.price != shown.price) | (target.size != shown.size)
+    mask: Mask = changed[..., BID, :] | changed[..., ASK, :]
+    return mask
+
+
+def rows(book: Ladder, mask: Mask, venues: npt.NDArray[np.int16]) -> QuoteFrame:
+    """The entries of a mask as a frame, by venue and then by contract.
+
+    Args:
+        book: (venues, 2, n).
+        mask: (venues, n).
+        venues: Venue index of each row of the book, shape (venues,).
+    """
+    at, contract = np.nonzero(mask)
+    price, size = book.price[at, :, contract], book.size[at, :, contract]
+    return QuoteFrame(
+        venue=venues[at],
+        contract=contract.astype(np.int32),
+        bid=price[:, BID],
+        bid_size=size[:, BID].astype(np.int32),
+        ask=price[:, ASK],
+        ask_size=size[:, ASK].astype(np.int32),
+    )
+
+
+def apply_rows(book: Ladder, frame: QuoteFrame, row_of: dict[int, int]) -> Ladder:
+    """The book after a venue took every entry of a mass quote. `row_of` gives a venue's row of the book."""
+    result = book.copy()
+    at = np.array([row_of[int(venue)] for venue in frame.venue], dtype=np.intp)
+    contract: npt.NDArray[Any] = frame.contract
+    for side, price, size in ((BID, frame.bid, frame.bid_size), (ASK, frame.ask, frame.ask_size)):
+        result.price[at, side, contract] = price
+        result.size[at, side, contract] = size
+    return result

@@ -1,0 +1,406 @@
+"""The stage that shows our quotes: one pass over the chain for each change of theos or positions, differences sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from domain.chain import Chain
+from domain.commands import (
+    CancelQuotes,
+    Flatten,
+    Party,
+    PauseQuoting,
+    PlaceQuotes,
+    ResetProtection,
+    ResumeQuoting,
+    StopRun,
+)
+from domain.events import (
+    Event,
+    ExposureChanged,
+    GreeksComputed,
+    KillSwitchEngaged,
+    KillSwitchReleased,
+    NbboUpdated,
+    OrderFilled,
+    ProtectionReset,
+    ProtectionTripped,
+    QuotesAcknowledged,
+    QuotesCanceled,
+    QuotesRefused,
+    QuotingStateChanged,
+    SessionChanged,
+    TimerFired,
+    UnderlyingUpdated,
+    VenueProtectionTripped,
+    VenueStatusChanged,
+)
+from domain.price import TickClass, tick_columns
+from domain.state import pack, unpack
+from quoting import target
+from quoting.ladder import Ladder, diff, hold, rows
+from quoting.market import NEVER, Market
+from quoting.mmp import Protection
+from quoting.settings import QuotingSettings
+from quoting.shown import Shown
+
+LATCHES: Final = ("closed", "halt", "kill", "pause", "protection", "stale", "stop")
+"""What can hold quoting back, in the order in which it is reported."""
+
+_VERSION: Final = 1
+_NS: Final = 1_000_000_000
+_NOTHING: Final[tuple[Event, ...]] = ()
+
+
+class Quoter:
+    """Quotes every live contract of a chain at every venue where we are a market maker.
+
+    A pass runs when the exposure changed, which follows each reprice and each fill, and again when nothing happened
+    for `stale_check_s`, because widths grow with age. It computes prices once, leaves alone what is not worth a
+    message, and sends the rest of all venues as one `PlaceQuotes`. Quotes are pulled, all of them, while any latch
+    holds: session not open, halt, kill switch, pause, our own market-maker protection, stale underlying or theos, end
+    of the run.
+
+    What is shown is known from what was sent. Refusals, fills and cancels correct it and the next pass repairs the
+    quotes; an entry that was refused, and a venue that does not answer, are pulled first, because an old quote of ours
+    may still stand there.
+
+    Args:
+        chain: The contracts of the underlying.
+        tick_classes: Increments by root; every root of the chain must be there.
+        settings: See `QuotingSettings`.
+        party: Who sends.
+        venues: Indices of the venues to quote at.
+        session: Trading date as YYYYMMDD.
+        shard: Short name of the shard; with the session it prefixes identifiers.
+
+    Raises:
+        KeyError: A root of the chain has no tick class.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        tick_classes: dict[str, TickClass],
+        settings: QuotingSettings,
+        party: Party,
+        venues: tuple[int, ...],
+        session: str,
+        shard: str,
+    ) -> None:
+        self._chain = chain
+        self._settings = settings
+        self._party = party
+        self._prefix = f"{session}-{shard}"
+        roots = list(dict.fromkeys(root for root, _ in chain.expiries))
+        root_of_expiry = np.array([roots.index(root) for root, _ in chain.expiries])
+        self._ticks = tick_columns([tick_classes[root] for root in roots], root_of_expiry[chain.expiry_index])
+
+        self._market = Market(self._ticks, chain.multiplier, settings)
+        self._value = target.Valuation(chain, self._ticks, settings)
+        self._shown = Shown(venues, len(chain))
+        self._protection = Protection(settings.mmp)
+        self._exposure = target.Exposure()
+        self._held = {"closed", "stale"}
+        self._underlying_ts = NEVER
+        self._theo_ts = NEVER
+        self._next_pass = 0
+        self._next_look = 0
+        self._check_ns = round(settings.stale_check_s * _NS)
+        self._stale_ns = round(settings.underlying_stale_s * _NS)
+        self._silence_ns = round(settings.silence_s * _NS)
+        self._backoff_ns = round(settings.refusal_backoff_s * _NS)
+        self._sets = 0
+        self._cancels = 0
+
+        self._react: dict[type[Event], Callable[[Any], Sequence[Event]]] = {
+            TimerFired: self._on_timer,
+            NbboUpdated: self._on_nbbo,
+            UnderlyingUpdated: self._on_underlying,
+            GreeksComputed: self._on_greeks,
+            ExposureChanged: self._on_exposure,
+            OrderFilled: self._on_fill,
+            QuotesAcknowledged: self._on_acknowledged,
+            QuotesRefused: self._on_refused,
+            QuotesCanceled: self._on_canceled,
+            VenueProtectionTripped: self._on_venue_protection,
+            VenueStatusChanged: self._on_venue_status,
+            SessionChanged: self._on_session,
+            KillSwitchEngaged: lambda event: self._latch(event, "kill", is_on=True),
+            KillSwitchReleased: lambda event: self._latch(event, "kill", is_on=False),
+            PauseQuoting: lambda event: self._latch(event, "pause", is_on=True),
+            Flatten: lambda event: self._latch(event, "pause", is_on=True),
+            ResumeQuoting: lambda event: self._latch(event, "pause", is_on=False),
+            StopRun: lambda event: self._latch(event, "stop", is_on=True),
+            ResetProtection: self._on_reset,
+        }
+        self.reads: frozenset[type[Event]] = frozenset(self._react)
+
+    @property
+    def name(self) -> str:
+        """Short and unique in a shard."""
+        return "quoter"
+
+    @property
+    def shown(self) -> Ladder:
+        """What we show, (venues, 2, n): for the operator's view. Read only."""
+        return self._shown.book
+
+    def apply(self, event: Event) -> Sequence[Event]:
+        """Apply one event; return quotes, cancels and changes of state that follow."""
+        if event.underlying and event.underlying != self._chain.underlying:
+            return _NOTHING
+        react = self._react.get(type(event))
+        return react(event) if react is not None else _NOTHING
+
+    # --- market, theos, exposure --------------------------------------------------------------------------------------
+    def _on_timer(self, event: TimerFired) -> Sequence[Event]:
+        ts = event.ts_event
+        if ts < self._next_look:
+            return _NOTHING
+        result = list(self._pull_silent(event))
+        is_pass_due = ts >= self._next_pass
+        if is_pass_due:
+            self._next_pass = ts + self._check_ns
+        result += self._freshen(event, is_pass_due=is_pass_due)
+        self._plan()
+        return result
+
+    def _on_nbbo(self, event: NbboUpdated) -> Sequence[Event]:
+        self._market.update(event.frame, event.ts_event)
+        return _NOTHING
+
+    def _on_underlying(self, event: UnderlyingUpdated) -> Sequence[Event]:
+        if event.bid > 0 and event.ask > 0:
+            self._underlying_ts = event.ts_event
+        return _NOTHING
+
+    def _on_greeks(self, event: GreeksComputed) -> Sequence[Event]:
+        self._value.update(event.frame, event.spot)
+        self._theo_ts = event.ts_event
+        return _NOTHING
+
+    def _on_exposure(self, event: ExposureChanged) -> Sequence[Event]:
+        self._exposure = target.Exposure(event.delta, event.vega)
+        return self._freshen(event, is_pass_due=True)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+    def _on_fill(self, event: OrderFilled) -> Sequence[Event]:
+        if not event.is_quote or not 0 <= event.contract < len(self._chain):
+            return _NOTHING
+        self._shown.filled(event.venue, event.contract, event.side, event.quantity, event.price)
+        signed = event.quantity * float(self._chain.multiplier[event.contract]) * (1.0 if event.side == "buy" else -1.0)
+        trip = self._protection.record(
+            event.ts_event,
+            event.quantity,
+            signed * float(self._value.delta[event.contract]),
+            signed * float(self._value.vega[event.contract]),
+        )
+        if trip is None:
+            return _NOTHING
+        tripped = ProtectionTripped(**self._head(event), rule=trip.rule, value=trip.value, limit=trip.limit)
+        return (tripped, *self._latch(event, "protection", is_on=True))
+
+    def _on_acknowledged(self, event: QuotesAcknowledged) -> Sequence[Event]:
+        number = self._number(event.quote_set_id)
+        self._shown.acknowledged(event.venue, number)
+        if not len(event.frame):
+            return _NOTHING
+        return self._pull_refused(event, number)
+
+    def _on_refused(self, event: QuotesRefused) -> Sequence[Event]:
+        return self._pull_refused(event, self._number(event.quote_set_id))
+
+    def _pull_refused(self, event: QuotesAcknowledged | QuotesRefused, number: int) -> Sequence[Event]:
+        """An entry that was refused leaves our earlier quote standing at a price that we meant to leave: pull it."""
+        stands = self._shown.refused(number, event.frame, event.ts_event + self._backoff_ns)
+        return [self._cancel(event, venue, contracts, "refused") for venue, contracts in stands.items()]
+
+    def _pull_silent(self, event: Event) -> Sequence[Event]:
+        """A venue did not answer in time: nobody knows what stands there. Purge it, and try again later."""
+        silent = self._shown.forget_silent(event.ts_event - self._silence_ns, event.ts_event + self._backoff_ns)
+        return [self._cancel(event, venue, (), "no answer") for venue in silent]
+
+    def _on_canceled(self, event: QuotesCanceled) -> Sequence[Event]:
+        if not event.cancel_id.startswith(f"{self._prefix}-P"):
+            self._shown.canceled(event.venue, event.contracts)
+        return _NOTHING
+
+    def _on_venue_protection(self, event: VenueProtectionTripped) -> Sequence[Event]:
+        """Stay away from the venue until the reset; purge it, which venues ask for before they take quotes again."""
+        row = self._shown.row_of(event.venue)
+        if row is None:
+            return _NOTHING
+        self._shown.clear(row)
+        self._shown.is_protected[row] = True
+        return [self._cancel(event, event.venue, (), "venue protection")]
+
+    def _on_venue_status(self, event: VenueStatusChanged) -> Sequence[Event]:
+        row = self._shown.row_of(event.venue)
+        if row is None:
+            return _NOTHING
+        if not event.is_up:
+            self._shown.disconnected(row)
+            return _NOTHING
+        self._shown.is_up[row] = True
+        return self._freshen(event, is_pass_due=True)
+
+    # --- latches ------------------------------------------------------------------------------------------------------
+    def _on_session(self, event: SessionChanged) -> Sequence[Event]:
+        before = self._holders()
+        self._held -= {"closed", "halt"}
+        if event.state != "open":
+            self._held.add("halt" if event.state == "halted" else "closed")
+        return self._after_latch(event, before, event.state)
+
+    def _on_reset(self, event: ResetProtection) -> Sequence[Event]:
+        was_away = bool(self._shown.is_protected.any())
+        self._shown.is_protected[:] = False
+        if not self._protection.reset() and not was_away:
+            return _NOTHING
+        reset = ProtectionReset(**self._head(event), user=event.user, reason=event.reason)
+        if "protection" in self._held:
+            return (reset, *self._latch(event, "protection", is_on=False))
+        return (reset, *self._freshen(event, is_pass_due=True))
+
+    def _latch(self, event: Event, latch: str, *, is_on: bool) -> Sequence[Event]:
+        before = self._holders()
+        if is_on:
+            self._held.add(latch)
+        else:
+            self._held.discard(latch)
+        return self._after_latch(event, before, latch)
+
+    def _after_latch(self, event: Event, before: tuple[str, ...], reason: str) -> Sequence[Event]:
+        held = self._holders()
+        if held == before:
+            return _NOTHING
+        result: list[Event] = [QuotingStateChanged(**self._head(event), is_quoting=not held, held_by=held)]
+        if held:
+            result += self._pull(event, reason)
+        else:
+            result += self._pass(event)
+        return result
+
+    def _freshen(self, event: Event, *, is_pass_due: bool) -> Sequence[Event]:
+        """Set or release the stale latch by the age of what quotes rest on, then quote if that is due."""
+        age = event.ts_event - min(self._underlying_ts, self._theo_ts)
+        is_stale = age > self._stale_ns
+        if is_stale != ("stale" in self._held):
+            return self._latch(event, "stale", is_on=is_stale)
+        return self._pass(event) if is_pass_due and not self._held else _NOTHING
+
+    def _holders(self) -> tuple[str, ...]:
+        return tuple(latch for latch in LATCHES if latch in self._held)
+
+    # --- quoting ------------------------------------------------------------------------------------------------------
+    def _pass(self, event: Event) -> Sequence[Event]:
+        """Compute the whole chain once and send what differs, all venues in one command."""
+        settings, shown = self._settings, self._shown
+        self._next_pass = event.ts_event + self._check_ns
+        wanted = target.quotes(
+            self._value,
+            self._market,
+            self._exposure,
+            multiplier=self._chain.multiplier,
+            ticks=self._ticks,
+            venues=len(shown.venues),
+            settings=settings,
+            ts=event.ts_event,
+        )
+        quotes = wanted.quotes
+        if (entries := shown.open_entries(event.ts_event)) is not None:
+            quotes = Ladder(quotes.price * entries[:, None, :], quotes.size * entries[:, None, :])
+        book = hold(
+            quotes,
+            shown.book,
+            limit=wanted.limit,
+            tick=wanted.tick,
+            requote_ticks=settings.requote_ticks,
+            replenish_share=settings.replenish_share,
+        )
+        changed = diff(book, shown.book)
+        if not changed.any():
+            self._plan()
+            return _NOTHING
+        self._sets += 1
+        frame = rows(book, changed, shown.venues)
+        shown.sent(book, changed, self._sets, event.ts_event)
+        self._plan()
+        return [
+            PlaceQuotes(
+                **self._head(event),
+                quote_set_id=f"{self._prefix}-Q{self._sets:07d}",
+                party=self._party,
+                quote_ts=event.ts_event,
+                frame=frame,
+            )
+        ]
+
+    def _pull(self, event: Event, reason: str) -> Sequence[Event]:
+        """Cancel everything everywhere, once."""
+        if self._shown.is_empty():
+            return _NOTHING
+        self._shown.clear()
+        return [self._cancel(event, -1, (), reason)]
+
+    def _cancel(self, event: Event, venue: int, contracts: Sequence[int], reason: str) -> CancelQuotes:
+        self._cancels += 1
+        cancel_id = f"{self._prefix}-P{self._cancels:07d}"
+        return CancelQuotes(
+            **self._head(event), cancel_id=cancel_id, venue=venue, contracts=tuple(contracts), reason=reason
+        )
+
+    def _head(self, event: Event) -> dict[str, Any]:
+        """What an output copies from its input; a command to the whole firm is answered for our underlying."""
+        return {"ts_event": event.ts_event, "ts_init": event.ts_init, "underlying": self._chain.underlying}
+
+    def _number(self, quote_set_id: str) -> int:
+        """Number of a mass quote of ours, -1 of anybody else's."""
+        prefix, _, number = quote_set_id.rpartition("-Q")
+        return int(number) if prefix == self._prefix and number.isdecimal() else -1
+
+    def _plan(self) -> None:
+        """Note when a timer will have something to do: a pass, going stale, or a venue that should have answered."""
+        look = min(self._next_pass, self._shown.awaiting_since + self._silence_ns)
+        if "stale" not in self._held:
+            look = min(look, min(self._underlying_ts, self._theo_ts) + self._stale_ns + 1)
+        self._next_look = look
+
+    # --- state --------------------------------------------------------------------------------------------------------
+    def snapshot(self) -> bytes:
+        """The whole state."""
+        return pack(self.name, _VERSION, {
+            "market": self._market.state(),
+            "value": self._value.state(),
+            "shown": self._shown.state(),
+            "protection": self._protection.state(),
+            "exposure": list(self._exposure),
+            "held": list(self._holders()),
+            "underlying_ts": self._underlying_ts,
+            "theo_ts": self._theo_ts,
+            "next_pass": self._next_pass,
+            "next_look": self._next_look,
+            "sets": self._sets,
+            "cancels": self._cancels,
+        })  # fmt: skip
+
+    def restore(self, state: bytes) -> None:
+        """Take over the state that `snapshot` gave.
+
+        Raises:
+            DataError: The bytes are of another stage or version.
+        """
+        found = unpack(self.name, _VERSION, state)
+        self._market.restore(found["market"])
+        self._value.restore(found["value"])
+        self._shown.restore(found["shown"])
+        self._protection.restore(found["protection"])
+        self._exposure = target.Exposure(*found["exposure"])
+        self._held = set(found["held"])
+        self._underlying_ts, self._theo_ts = found["underlying_ts"], found["theo_ts"]
+        self._next_pass, self._next_look = found["next_pass"], found["next_look"]
+        self._sets, self._cancels = found["sets"], found["cancels"]

@@ -1,0 +1,179 @@
+"""What we show at each venue, as far as we know: the last that was sent, less what was refused, canceled or filled.
+
+A venue takes our messages in the order in which we send them, so that the last quote sent is what will stand there.
+Each entry remembers the mass quote that wrote it: an answer to an earlier one leaves it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from domain.commands import Side
+from domain.frames import QuoteRefusalFrame
+from quoting.ladder import ASK, BID, Ladder, Mask
+
+Ints = npt.NDArray[np.int64]
+
+_FAR: Final = np.iinfo(np.int64).max // 2
+
+
+class Shown:
+    """Our quotes at all venues where we are a market maker.
+
+    Attributes:
+        book: Prices and sizes last sent, (venues, 2, n), less fills.
+        venues: Venue index of each row of the book.
+        is_up: Whether the venue is reachable, bool, (venues,).
+        is_protected: Whether its own protection tripped, bool, (venues,).
+        away_until: When an entry may be tried again after a refusal, ns, (venues, n).
+        last_away: The latest of them.
+    """
+
+    def __init__(self, venues: Sequence[int], contracts: int) -> None:
+        shape = len(venues), contracts
+        self.venues = np.array(venues, dtype=np.int16)
+        self._row = {venue: row for row, venue in enumerate(venues)}
+        self.book = Ladder.empty(*shape)
+        self.is_up = np.ones(len(venues), dtype=np.bool_)
+        self.is_protected = np.zeros(len(venues), dtype=np.bool_)
+        self.away_until: Ints = np.zeros(shape, dtype=np.int64)
+        self.last_away = 0
+        self._written_by: Ints = np.zeros(shape, dtype=np.int64)
+        self._had_quote: Mask = np.zeros(shape, dtype=np.bool_)
+        self._acknowledged: Ints = np.zeros(len(venues), dtype=np.int64)
+        self._awaiting: list[list[tuple[int, int]]] = [[] for _ in venues]
+
+    def row_of(self, venue: int) -> int | None:
+        """Row of a venue in the book, None where we do not quote."""
+        return self._row.get(venue)
+
+    def is_empty(self) -> bool:
+        """Whether nothing of ours is known to stand anywhere."""
+        return not self.book.size.any()
+
+    def open_entries(self, ts: int) -> Mask | None:
+        """Where quotes may be shown, (venues, n); None where that is everywhere."""
+        is_everywhere = self.is_up.all() and not self.is_protected.any()
+        if is_everywhere and ts >= self.last_away:
+            return None
+        entries: Mask = (self.is_up & ~self.is_protected)[:, None] & (self.away_until <= ts)
+        return entries
+
+    @property
+    def awaiting_since(self) -> int:
+        """When the oldest mass quote was sent that a venue has not answered, ns; far away where there is none."""
+        return min((awaiting[0][1] for awaiting in self._awaiting if awaiting), default=_FAR)
+
+    def disconnected(self, venue_row: int) -> None:
+        """A venue went down: it cancels on disconnect, and what it has not answered is lost."""
+        self.is_up[venue_row] = False
+        self.clear(venue_row)
+        self._awaiting[venue_row] = []
+
+    def sent(self, book: Ladder, mask: Mask, number: int, ts: int) -> None:
+        """Take over what was just sent: the entries of a mask, in the mass quote of that number."""
+        for awaiting, is_addressed in zip(self._awaiting, mask.any(axis=1), strict=True):
+            if is_addressed:
+                awaiting.append((number, ts))
+        had = self.book.size[:, BID] + self.book.size[:, ASK] > 0
+        self._had_quote = np.where(mask, had, self._had_quote)
+        self._written_by[mask] = number
+        self.book = book
+
+    def clear(self, venue_row: int | slice = slice(None)) -> None:
+        """Nothing of ours is meant to stand at a venue, or anywhere."""
+        self.book.price[venue_row] = 0
+        self.book.size[venue_row] = 0
+
+    def refused(self, number: int, frame: QuoteRefusalFrame, until: int) -> dict[int, list[int]]:
+        """Entries of a mass quote were refused: they stay away for a while.
+
+        Returns:
+            Venue index to the contracts whose earlier quote may still stand there, at a price that we meant to change:
+            it must be pulled.
+        """
+        stands: dict[int, list[int]] = {}
+        for row, venue in enumerate(self.venues.tolist()):
+            at = frame.contract[frame.venue == venue]
+            at = at[(at >= 0) & (at < self.away_until.shape[1])]
+            at = at[self._written_by[row, at] == number]
+            if not len(at):
+                continue
+            self.book.price[row][:, at] = 0
+            self.book.size[row][:, at] = 0
+            self.away_until[row, at] = until
+            self.last_away = max(self.last_away, until)
+            self._written_by[row, at] = 0
+            if not (self._written_by[row] == number).any():  # nothing of it is left to be answered
+                self._awaiting[row] = [sent for sent in self._awaiting[row] if sent[0] != number]
+            if earlier := at[self._had_quote[row, at]].tolist():
+                stands[venue] = earlier
+        return stands
+
+    def acknowledged(self, venue: int, number: int) -> None:
+        """A venue has processed our messages up to that mass quote."""
+        if (row := self._row.get(venue)) is not None:
+            self._acknowledged[row] = max(int(self._acknowledged[row]), number)
+            self._awaiting[row] = [sent for sent in self._awaiting[row] if sent[0] > number]
+
+    def forget_silent(self, before: int, until: int) -> list[int]:
+        """Venues that were sent a mass quote before a time and did not answer: what stands there is unknown.
+
+        They are taken as empty and stay away until `until`; the caller purges them.
+        """
+        silent = [row for row, awaiting in enumerate(self._awaiting) if awaiting and awaiting[0][1] <= before]
+        for row in silent:
+            self.clear(row)
+            self._awaiting[row] = []
+            self.away_until[row] = until
+            self.last_away = max(self.last_away, until)
+        return [int(self.venues[row]) for row in silent]
+
+    def canceled(self, venue: int, contracts: Sequence[int]) -> None:
+        """A venue removed quotes unasked. What was sent and not yet acknowledged will still arrive there."""
+        row = self._row.get(venue)
+        if row is None:
+            return
+        gone = self._written_by[row] <= self._acknowledged[row]
+        if contracts:
+            named = np.zeros_like(gone)
+            named[[c for c in contracts if 0 <= c < len(named)]] = True
+            gone &= named
+        self.book.price[row][:, gone] = 0
+        self.book.size[row][:, gone] = 0
+
+    def filled(self, venue: int, contract: int, side: Side, quantity: int, price: int) -> None:
+        """A quote traded: less of it is left. A late fill at a price that we no longer show changes nothing."""
+        row, column = self._row.get(venue), BID if side == "buy" else ASK
+        if row is None or not 0 <= contract < self.away_until.shape[1]:
+            return
+        if int(self.book.price[row, column, contract]) != price:
+            return
+        left = max(int(self.book.size[row, column, contract]) - quantity, 0)
+        self.book.size[row, column, contract] = left
+        if left == 0:
+            self.book.price[row, column, contract] = 0
+
+    def state(self) -> dict[str, Any]:
+        """What a snapshot keeps."""
+        return {name: getattr(self, name) for name in _STATE} | {
+            "price": self.book.price,
+            "size": self.book.size,
+            "awaiting": self._awaiting,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave."""
+        for name in _STATE:
+            setattr(self, name, state[name])
+        self.book = Ladder(state["price"], state["size"])
+        self._awaiting = [[(number, ts) for number, ts in awaiting] for awaiting in state["awaiting"]]
+
+
+_STATE: Final = (
+    "is_up", "is_protected", "away_until", "last_away", "_written_by", "_had_quote", "_acknowledged"
+)  # fmt: skip
