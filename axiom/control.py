@@ -67,7 +67,9 @@ class ControlServer:
 
     def __init__(self, run_folder: Path) -> None:
         self.should_stop = False
-        self._commands: queue.SimpleQueue[tuple[c.OperatorCommand, queue.SimpleQueue[dict[str, Any]]]] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[tuple[c.OperatorCommand, queue.SimpleQueue[dict[str, Any]]]] = (
+            queue.SimpleQueue()
+        )
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="axiom-"))
         self._address_file = run_folder / ADDRESS_FILE

@@ -252,7 +252,7 @@ class EmbeddedRun:
     def _apply(self, source: str, offset: int, event: Event) -> list[Event]:
         pins, is_known = self._check_journal(source, offset, event)
         started = time.perf_counter_ns()
-        if not is_known:
+        if not is_known and self._shard.is_new(source, offset):
             self._journal.append(Kind.INPUT, source, offset, encode(event))
         outputs = self._shard.handle(source, offset, event, pins)
         has_quotes = False

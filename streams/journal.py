@@ -212,11 +212,11 @@ class JournalTail(NamedTuple):
     chain: bytes
 
     @classmethod
-    def cut_after_last_input(cls, folder: Path) -> tuple[Self, int]:
+    def cut_after_last_input(cls, folder: Path) -> tuple[Record, Self, int]:
         """Drop what follows the last input record: its outputs may be incomplete and are derived again.
 
         Returns:
-            The tail, whose next sequence number follows the last input, and the number of bytes that were cut.
+            The last input, the tail that follows it, and the number of bytes that were cut.
         """
         last: Record | None = None
         reader = JournalReader(folder)
@@ -235,7 +235,7 @@ class JournalTail(NamedTuple):
         with last.segment.open("rb") as file:
             file.seek(last.start + _PREFIX.size)
             body = file.read(last.end - last.start - _PREFIX.size)
-        return cls(last.sequence + 1, _link(last.chain, body)), cut
+        return last, cls(last.sequence + 1, _link(last.chain, body)), cut
 
 
 def segments(folder: Path) -> list[Path]:

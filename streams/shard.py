@@ -1,7 +1,7 @@
 """The shard: the single writer for its underlyings.
 
-It drops an input that it has seen, journals it, runs a first-in first-out queue through its stages until nothing is
-left, and gives back what came of it. It alone decides what an error means:
+It drops an input that it has seen, runs a first-in first-out queue through its stages until nothing is left, and gives
+back what came of it. The runtime around it journals the input before. The shard alone decides what an error means:
 
 - InputError, DataError, VenueError: the input is refused (EventRejected) and the shard goes on;
 - anything else: the underlying halts. Its kill switch is engaged through the gate, so that quotes are pulled, and only
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -40,7 +40,6 @@ class Shard:
     Args:
         name: Short name; part of ClOrdIDs.
         factory: Builds the stages of an underlying when its chain is listed.
-        journal_input: Called with (source, offset, event) before anything is applied.
         metrics: Where counts and times go.
     """
 
@@ -48,14 +47,12 @@ class Shard:
         self,
         name: str,
         factory: StageFactory,
-        journal_input: Callable[[str, int, Event], None] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self.name = name
         self.last_ts = 0
         self.halted: set[str] = set()
         self._factory = factory
-        self._journal_input = journal_input
         self._metrics = metrics or NoMetrics()
         self._run: RunStarted | None = None
         self._chains: dict[str, ChainListed] = {}
@@ -63,6 +60,10 @@ class Shard:
         self._readers: dict[tuple[str, type[Event]], tuple[Stage, ...]] = {}
         self._offsets: dict[str, int] = {}
         self._clocks: dict[str, int] = {}
+
+    def is_new(self, source: str, offset: int) -> bool:
+        """Whether an input was not seen before. The runtime journals a new one, then has it handled."""
+        return offset > self._offsets.get(source, -1)
 
     def handle(self, source: str, offset: int, event: Event, pins: Iterable[Event] | None = None) -> list[Event]:
         """Apply one input and return everything that came of it, in order.
@@ -76,11 +77,9 @@ class Shard:
         Raises:
             ReplayDiverged: A pinned output is missing, left over, or not what the journal holds.
         """
-        if offset <= self._offsets.get(source, -1):
+        if not self.is_new(source, offset):
             self._metrics.count("shard.duplicates", label=source)
             return []
-        if self._journal_input is not None:
-            self._journal_input(source, offset, event)
         self._offsets[source] = offset
         self._metrics.count("shard.inputs", label=type(event).__name__)
         last = self._clocks.get(source, 0)

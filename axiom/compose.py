@@ -1,0 +1,94 @@
+"""The one place that builds everything: stages of a shard, venues, outlet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from axiom.settings import Settings, from_json
+from domain.chain import Chain
+from domain.errors import InputError
+from domain.events import ChainListed, RunStarted
+from domain.stage import Stage
+from hedging.hedger import Hedger
+from pricing.fitter import Fitter
+from pricing.repricer import Repricer
+from quoting.obligations import Obligations
+from quoting.quoter import Quoter
+from risk.gate import RiskGate
+from risk.pnl import Pnl
+from risk.positions import Positions
+from risk.seal import ClearanceLedger, Sealer
+from routing.exchange import Exchange
+from routing.misbehaviour import Misbehaving, Misbehaviour
+from routing.order_state import OrderBook
+from routing.router import Router
+from routing.venues import SIMULATED, VenueTable
+from streams.direct import DirectOutlet, DirectVenue, VenuePort
+
+SHARD: Final = "0"
+
+
+class Composer:
+    """Builds stages and venues of one run; gate and outlet share a key that never leaves the process."""
+
+    def __init__(self, venues: VenueTable = SIMULATED) -> None:
+        self.venues = venues
+        self._sealer = Sealer(secrets.token_bytes(32))
+
+    def stages(self, run: RunStarted, listed: ChainListed) -> Sequence[Stage]:
+        """The stages of one underlying, in the order in which they see an event."""
+        settings = from_json(run.settings)
+        chain = Chain(listed.underlying, dt.date.fromisoformat(listed.trade_date), listed.contracts)
+        session = listed.trade_date.replace("-", "")
+        party = settings.party.party()
+        quoted = tuple(venue.index for venue in self.venues if venue.is_market_maker)
+        return (
+            Fitter(chain, settings.fitter),
+            Repricer(chain, settings.repricer),
+            OrderBook(chain, self.venues, settings.orders),
+            Positions(chain),
+            Pnl(chain),
+            Quoter(chain, listed.tick_classes, settings.quoting, party, quoted, session, SHARD),
+            Obligations(chain, quoted),
+            Hedger(settings.hedging, chain.underlying),
+            Router(chain, self.venues, party, settings.router, session, SHARD),
+            RiskGate(
+                chain, listed.tick_classes, settings.limits, self._sealer, gate_name(chain.underlying), len(self.venues)
+            ),
+        )
+
+    def ports(self, settings: Settings, listed: ChainListed) -> tuple[VenuePort, ...]:
+        """The venues in this process.
+
+        Raises:
+            InputError: `misbehaviour` names a venue that is not in the table.
+        """
+        chain = Chain(listed.underlying, dt.date.fromisoformat(listed.trade_date), listed.contracts)
+        known = {venue.mic for venue in self.venues}
+        for mic in settings.misbehaviour:
+            if mic not in known:
+                raise InputError(
+                    "unknown venue", field=f"misbehaviour.{mic}", value=mic, known=", ".join(sorted(known))
+                )
+        ports = []
+        for venue in self.venues:
+            exchange: DirectVenue = Exchange(
+                self.venues, venue.index, chain, listed.tick_classes, settings.exchange, settings.run.seed
+            )
+            told = settings.misbehaviour.get(venue.mic, Misbehaviour())
+            if told != Misbehaviour():
+                exchange = Misbehaving(exchange, told, settings.run.seed)
+            ports.append(VenuePort(venue.mic, venue.is_market_maker, venue.latency_ns, exchange))
+        return tuple(ports)
+
+    def outlet(self, settings: Settings, underlying: str, ports: Sequence[VenuePort]) -> DirectOutlet:
+        """The way out: what the gate of `underlying` issued, and nothing else."""
+        return DirectOutlet({gate_name(underlying): ClearanceLedger(self._sealer)}, ports, settings.run.max_entries)
+
+
+def gate_name(underlying: str) -> str:
+    """Name of the gate of an underlying."""
+    return f"gate.{underlying}"

@@ -1,0 +1,200 @@
+"""Start a run, or go on with one that was killed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from axiom.compose import SHARD, Composer
+from axiom.imports import no_positions, read_positions
+from axiom.pace import MaxSpeed, Paced
+from axiom.runs import RunConfig, RunFolder
+from axiom.settings import Settings, from_json
+from domain.chain import Chain
+from domain.commands import OperatorCommand, PauseQuoting, ResumeQuoting
+from domain.errors import DataError, InputError
+from domain.events import ChainListed, RunStarted
+from domain.metrics import Metrics
+from domain.state import unpack
+from streams.direct import VenuePort
+from streams.embedded import Control, EmbeddedRun, Journaled, Outcome, Sink
+from streams.journal import GENESIS, JournalReader, JournalTail, JournalWriter, segments
+from streams.lean import open_lean
+from streams.massive_files import open_massive_files
+from streams.recorded import Recording
+from streams.replay import grouped
+from streams.shard import Shard
+from streams.synthetic import SyntheticMarket
+
+MINUTE_NS = 60_000_000_000
+
+
+def open_recording(config: RunConfig, settings: Settings) -> Recording:
+    """The market that a configuration names.
+
+    Raises:
+        InputError: The source is unknown, or has no such day.
+        DataError: A file is damaged.
+    """
+    if config.source == "synthetic":
+        return SyntheticMarket(settings.synthetic, settings.run.seed)
+    date = dt.date.fromisoformat(config.trade_date)
+    if config.source == "lean":
+        return open_lean(Path(config.path), config.underlying, date)
+    if config.source == "massive-files":
+        return open_massive_files(Path(config.path), config.underlying, date)
+    raise InputError("unknown source", field="source", value=config.source, known="lean, massive-files, synthetic")
+
+
+@dataclass(slots=True)
+class Launch:
+    """A run that is ready to go, and what its end needs."""
+
+    folder: RunFolder
+    recording: Recording
+    run: EmbeddedRun
+    shard: Shard
+    ports: Sequence[VenuePort]
+    journal: JournalWriter
+    snapshot_ns: int
+
+    def go(self, on_snapshot: Callable[[], None] | None = None) -> Outcome:
+        """Run to the end, or until stopped: then quotes are pulled, answers awaited, and a snapshot kept."""
+        outcome = Outcome.PAUSED
+        until = None if not self.snapshot_ns else self.recording.open_ns + self.snapshot_ns
+        while outcome is Outcome.PAUSED:
+            outcome = self.run.run(until)
+            if outcome is Outcome.PAUSED and until is not None:
+                if not self.run.is_replaying:
+                    self.keep_snapshot()
+                    if on_snapshot is not None:
+                        on_snapshot()
+                until += self.snapshot_ns
+        if outcome is Outcome.STOPPED:
+            self.run.command(operator(PauseQuoting, self.recording.underlying, "interrupted"))
+            self.run.drain()
+            self.keep_snapshot()
+        return outcome
+
+    def keep_snapshot(self) -> None:
+        """Save the state of the run."""
+        self.folder.save_snapshot(self.journal.next_sequence, self.run.snapshot())
+
+    def resume_quoting(self) -> None:
+        """Lift the pause of an interrupted run."""
+        self.run.command(operator(ResumeQuoting, self.recording.underlying, "resumed after an interrupt"))
+
+    def close(self) -> None:
+        """Release the journal."""
+        self.journal.close()
+
+
+def operator(kind: type[OperatorCommand], underlying: str, reason: str) -> OperatorCommand:
+    """A command that the runtime gives itself on behalf of the person who started it."""
+    return kind(ts_event=0, ts_init=0, underlying=underlying, user="runtime", reason=reason)
+
+
+def start(folder: RunFolder, control: Control, sinks: Sequence[Sink] = (), metrics: Metrics | None = None) -> Launch:
+    """Prepare a new run in its folder."""
+    return _prepare(folder, control, sinks, metrics, journaled=None, snapshot=None, tail=JournalTail(0, GENESIS))
+
+
+def resume(folder: RunFolder, control: Control, sinks: Sequence[Sink] = (), metrics: Metrics | None = None) -> Launch:
+    """Prepare a killed or interrupted run to go on: from its best snapshot, through its journal, to the recording.
+
+    Raises:
+        InputError: The run has ended.
+        JournalCorrupt: The journal is damaged before its torn tail.
+    """
+    if not segments(folder.journal):
+        return start(folder, control, sinks, metrics)
+    last, tail, cut = JournalTail.cut_after_last_input(folder.journal)
+    if last.message.schema == "RunEnded":
+        raise InputError("the run has ended: there is nothing to resume", field="run", value=folder.path.name)
+    structlog.get_logger().info("run.resumed", sequence=last.sequence, cut_bytes=cut)
+    found = folder.best_snapshot(last.sequence)
+    sequence, snapshot = found if found is not None else (0, None)
+    groups = grouped(JournalReader(folder.journal), sequence)
+    journaled = Journaled(groups, last.sequence)
+    return _prepare(folder, control, sinks, metrics, journaled=journaled, snapshot=snapshot, tail=tail)
+
+
+def _prepare(
+    folder: RunFolder,
+    control: Control,
+    sinks: Sequence[Sink],
+    metrics: Metrics | None,
+    *,
+    journaled: Journaled | None,
+    snapshot: bytes | None,
+    tail: JournalTail,
+) -> Launch:
+    config = folder.config()
+    settings = from_json(config.settings)
+    recording = open_recording(config, settings)
+    listed = first_chain(recording)
+    chain = Chain(listed.underlying, recording.trade_date, listed.contracts)
+    composer = Composer()
+    ports = composer.ports(settings, listed)
+    started = RunStarted(
+        ts_event=0,
+        ts_init=0,
+        underlying=recording.underlying,
+        run=config.run,
+        seed=settings.run.seed,
+        source=recording.name,
+        is_synthetic=recording.is_synthetic,
+        trade_date=recording.trade_date.isoformat(),
+        settings=config.settings,
+    )
+    imported = read_positions(Path(config.positions), chain) if config.positions else no_positions(recording.underlying)
+    journal = JournalWriter(
+        folder.journal,
+        next_sequence=tail.next_sequence,
+        chain=tail.chain,
+        segment_bytes=settings.run.segment_mib * 1024 * 1024,
+        fsync=settings.run.fsync,
+    )
+    shard = Shard(SHARD, composer.stages, metrics)
+    feed_offset = unpack("run", 1, snapshot)["feed_offset"] if snapshot is not None else 0
+    run = EmbeddedRun(
+        started=started,
+        imported=imported,
+        feed=recording.items(feed_offset),
+        shard=shard,
+        outlet=composer.outlet(settings, recording.underlying, ports),
+        ports=ports,
+        journal=journal,
+        control=control,
+        pace=Paced(config.speed) if config.speed > 0 else MaxSpeed(),
+        sinks=sinks,
+        metrics=metrics,
+        journaled=journaled,
+    )
+    if snapshot is not None:
+        run.restore(snapshot)
+    return Launch(
+        folder=folder,
+        recording=recording,
+        run=run,
+        shard=shard,
+        ports=ports,
+        journal=journal,
+        snapshot_ns=settings.run.snapshot_minutes * MINUTE_NS,
+    )
+
+
+def first_chain(recording: Recording) -> ChainListed:
+    """The chain of a recording, which lists it before anything else that needs it.
+
+    Raises:
+        DataError: It lists none.
+    """
+    for item in recording.items():
+        if isinstance(item.event, ChainListed):
+            return item.event
+    raise DataError("recording lists no chain", recording=recording.name)
