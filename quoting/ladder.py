@@ -73,9 +73,9 @@ def hold(
 ) -> Ladder:
     """Leave a shown side where it is when moving it is not worth a message.
 
-    A side keeps its price when it and its target are both there, they differ by less than `requote_ticks`, and the shown
-    price is still allowed: a bid at most at its limit, an ask at least. It keeps its size too, when it shows no more than the
-    target and at least `replenish_share` of it.
+    A side keeps its price when it and its target are both there, they differ by less than `requote_ticks`, and the
+    shown price is still allowed: a bid at most at its limit, an ask at least. It keeps its size too, when it shows no
+    more than the target and at least `replenish_share` of it.
 
     Args:
         target: What we want, (2, n), the same at all venues, or (venues, 2, n).

@@ -24,8 +24,9 @@ class Market:
     """The NBBO of a chain and what follows from it alone, so that a quote pass finds it ready.
 
     The width of the market is smoothed over its updates and sets k of the GLFT model in each contract: with the
-    market's half width h, 1 / k = decay_share * h. A locked or crossed market teaches no width. An absent bid counts as
-    a bid of zero, which makes the width of a worthless contract its ask; an absent ask teaches nothing.
+    market's half width h, 1 / k = decay_share * h, where h is the smaller of the smoothed and the latest one. A locked,
+    crossed or one-sided market teaches no width. Before the first, half the ask stands for it, as if the bid were zero:
+    true of a worthless contract; without an ask it is as wide as an obligation allows.
 
     Attributes (all of the chain's length, prices in units as floats):
         bid, ask: 0 where the side is absent.
@@ -67,15 +68,17 @@ class Market:
         self.is_shown[at] = has_bid | has_ask
         self.updated[at] = ts
 
-        seen = np.where(has_ask & (ask > bid), 0.5 * (ask - bid), np.nan)
+        seen = np.where(has_bid & has_ask & (ask > bid), 0.5 * (ask - bid), np.nan)
         half = self.half_width[at]
         half = np.where(
             np.isnan(half), seen, np.where(np.isnan(seen), half, half + settings.width_memory * (seen - half))
         )
         self.half_width[at] = half
-        # Unknown so far: as wide as an obligation allows. Half a tick is the tightest market there can be.
-        known = np.where(np.isnan(half), 0.5 * settings.max_width * PRICE_SCALE, half)
-        one_over_k = settings.decay_share * np.maximum(known, 0.5 * ticks.below) / PRICE_SCALE
+        # fmin and fmax pass over NaN. A market that tightens is followed at once, one that widens is followed slowly.
+        widest = 0.5 * settings.max_width * PRICE_SCALE
+        guess = np.where(has_ask, 0.5 * ask, widest)
+        half = np.where(np.isnan(half), guess, np.fmin(half, seen))
+        one_over_k = settings.decay_share * np.clip(half, 0.5 * ticks.below, widest) / PRICE_SCALE
         c, w = glft_coefficients(self._gamma[at], 1.0 / one_over_k, settings.arrival_rate, 1.0)
         widening = np.where(has_bid & has_ask, 1.0, settings.one_sided_widening)
         self.base[at] = c * widening * PRICE_SCALE

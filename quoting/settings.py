@@ -98,10 +98,10 @@ class QuotingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     risk_aversion: float = 2e-6
     arrival_rate: float = 5_000.0
-    decay_share: float = 0.7
+    decay_share: float = 0.65
     vol_of_vol: float = 0.8
     max_inventory: float = 100.0
-    width_memory: float = 0.3
+    width_memory: float = 0.5
 
     min_edge_ticks: float = 0.5
     min_edge_errors: float = 0.5

@@ -76,9 +76,8 @@ class Shown:
 
     def sent(self, book: Ladder, mask: Mask, number: int, ts: int) -> None:
         """Take over what was just sent: the entries of a mask, in the mass quote of that number."""
-        for awaiting, is_addressed in zip(self._awaiting, mask.any(axis=1), strict=True):
-            if is_addressed:
-                awaiting.append((number, ts))
+        for row in np.flatnonzero(mask.any(axis=1)).tolist():
+            self._awaiting[row].append((number, ts))
         had = self.book.size[:, BID] + self.book.size[:, ASK] > 0
         self._had_quote = np.where(mask, had, self._had_quote)
         self._written_by[mask] = number
