@@ -127,12 +127,12 @@ class Market:
         return self._bid_cap, self._ask_floor
 
     def order_bounds(self, contract: int) -> tuple[int, int]:
-        """Return the highest price at which to buy one option and the lowest at which to sell it, whatever the venue."""
+        """Return the highest price at which to buy one option and the lowest at which to sell it, at any venue."""
         cap, floor = self._collar(slice(contract, contract + 1))
         return int(cap[0]), int(floor[0])
 
     def stock_bounds(self, limits: Limits) -> tuple[int, int]:
-        """Return the highest price at which to buy the stock and the lowest at which to sell it, units; 0 and FAR if unknown."""
+        """Return the highest price to buy the stock at and the lowest to sell it at, units; 0 and FAR if unknown."""
         high = math.floor(self.ask * (1 + limits.stock_collar_fraction))
         return high, math.ceil(self.bid * (1 - limits.stock_collar_fraction)) if self.bid > 0 else int(FAR)
 
@@ -185,7 +185,7 @@ class Market:
             "numbers": [self.bid, self.ask, self.underlying_ts, self.theo_ts],
         }
 
-    def load(self, state: dict[str, Any], limits: Limits) -> None:
+    def restore(self, state: dict[str, Any], limits: Limits) -> None:
         """Take over what `state` gave."""
         for name in ("nbbo_bid", "nbbo_ask", "has_theo", "theo", "is_up"):
             setattr(self, name, state[name])

@@ -12,7 +12,7 @@ from domain.errors import InputError
 from domain.instrument import parse_osi
 
 RESTRICT_PREFIX: Final = "restricted:"
-"""`ChangeLimits` names `restricted:<symbol>` with 1 to put an OSI symbol or the underlying on the list, 0 to take it off."""
+"""In `ChangeLimits`, `restricted:<symbol>` with 1 puts an OSI symbol or the underlying on the list, 0 takes it off."""
 
 _FLAGS: Final = frozenset({"short_sale_restricted", "allow_market_orders"})
 
@@ -20,10 +20,10 @@ _FLAGS: Final = frozenset({"short_sale_restricted", "allow_market_orders"})
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one underlying may risk.
 
-    The defaults fit a chain of about 2,200 contracts on a 750-dollar stock, quoted ten up at two venues. If every one of
-    its 8,768 sides in one direction traded at once, delta would move by about 1.5 to 2 million shares: that is what the
-    `worst_*` limits see, and they bound what the quoter may show, not what it is expected to hold. The realistic case is
-    bounded by market-maker protection, which purges after a few hundred contracts, and by the `held_*` limits below.
+    The defaults fit a chain of about 2,200 contracts on a 750-dollar stock, quoted ten up at two venues. If every side
+    in one direction traded at once, delta would move by about 1.5 to 2 million shares: that is what the `worst_*`
+    limits see, and they bound what the quoter may show, not what it is expected to hold. The realistic case is bounded
+    by market-maker protection, which purges after a few hundred contracts, and by the `held_*` limits below.
 
     Attributes:
         max_quote_size: Contracts on one side of one quote entry.
@@ -90,7 +90,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             value = getattr(self, name)
             if name == "restricted":
                 if list(value) != sorted(set(value)):
-                    raise InputError("restricted symbols must be sorted and differ", field="limits.restricted", value=value)
+                    raise InputError(
+                        "restricted symbols must be sorted and differ", field="limits.restricted", value=value
+                    )
             elif not math.isfinite(value) or value < 0:
                 raise InputError("limit must be finite and not negative", field=f"limits.{name}", value=value)
             elif name in _FLAGS and value not in (0, 1):

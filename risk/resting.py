@@ -1,8 +1,9 @@
 """Our quotes as the gate must assume them: working at a venue, on their way there, or being cancelled.
 
 One row per venue and contract, flat: row = venue * contracts + contract. Between the sending of a quote and its
-acknowledgement a venue may show the old one or the new one, so both count: `bid_size` and `ask_size` are the elementwise
-maximum over the working quote and every one in flight. A cancelled quote counts until the venue says that it is gone.
+acknowledgement a venue may show the old one or the new one, so both count: `bid_size` and `ask_size` are the
+elementwise maximum over the working quote and every one in flight. A cancelled quote counts until the venue says that
+it is gone.
 
 Not promised: a quote that trades while its replacement is in flight may trade again at the replacement. The first fill
 moves the position, and what is sent next is judged on that.
@@ -92,7 +93,7 @@ class RestingQuotes:
         return self._bid_size.reshape(shape).sum(axis=0), self._ask_size.reshape(shape).sum(axis=0)
 
     def best(self, contract: int) -> tuple[int, int]:
-        """Return our highest bid and lowest offer in a contract at any venue, working or in flight; 0 and FAR if none."""
+        """Return our highest bid and lowest offer in a contract anywhere, working or in flight; 0 and FAR if none."""
         rows = np.arange(contract, self.size, self.contracts)
         bids = np.where(self._working_bid_size[rows] > 0, self._working_bid[rows], 0)
         asks = np.where(self._working_ask_size[rows] > 0, self._working_ask[rows], FAR)
@@ -150,11 +151,12 @@ class RestingQuotes:
 
     # --- what venues answer -----------------------------------------------------------------------------------------
 
-    def acknowledge(self, venue: int, quote_set_id: str, refused: QuoteRefusalFrame) -> None:
-        """A venue took a mass quote but for the refused entries, whose earlier quote stays.
+    def acknowledge(self, venue: int, quote_set_id: str, accepted: int, refused: QuoteRefusalFrame) -> None:
+        """A venue took entries of a mass quote and refused others, whose earlier quote stays.
 
-        A venue answers in order. What was sent to it before and never answered may have been taken or lost: it is
-        counted as taken.
+        A venue answers in order, and a long message in parts: an answer is about as many entries, the first that are
+        still open, as it counts. What was sent before and never answered may have been taken or lost: it is counted as
+        taken.
         """
         number = self._by_id.get(quote_set_id)
         if number is None or not 0 <= venue < self.venues:
@@ -163,6 +165,8 @@ class RestingQuotes:
             if sent.number > number:
                 break
             mine = sent.is_open & (sent.rows // self.contracts == venue)
+            if sent.number == number:
+                mine &= np.cumsum(mine) <= accepted + len(refused)
             sent.is_open &= ~mine
             if sent.number == number and len(refused):
                 gone = venue * self.contracts + refused.contract[refused.venue == venue].astype(np.intp)
@@ -232,18 +236,25 @@ class RestingQuotes:
         names = ("sent_bid", "sent_ask", "_sent_by", "_working_bid", "_working_bid_size", "_working_ask")
         arrays = {name: getattr(self, name) for name in (*names, "_working_ask_size", "_working_by")}
         flights = [
-            [s.number, s.rows.astype(np.int64), *(np.asarray(a, np.int64) for a in (s.bid, s.bid_size, s.ask, s.ask_size)), s.is_open]
+            [
+                s.number,
+                s.rows.astype(np.int64),
+                *(np.asarray(a, np.int64) for a in (s.bid, s.bid_size, s.ask, s.ask_size)),
+                s.is_open,
+            ]
             for s in self._in_flight
         ]
         return arrays | {"flights": flights, "number": self._number, "by_id": self._by_id, "cancels": self._cancels}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         for name, value in state.items():
             if isinstance(value, np.ndarray):
                 setattr(self, name, value)
         self._in_flight = [
-            InFlight(number=f[0], rows=f[1].astype(np.intp), bid=f[2], bid_size=f[3], ask=f[4], ask_size=f[5], is_open=f[6])
+            InFlight(
+                number=f[0], rows=f[1].astype(np.intp), bid=f[2], bid_size=f[3], ask=f[4], ask_size=f[5], is_open=f[6]
+            )
             for f in state["flights"]
         ]
         self._number, self._by_id, self._cancels = state["number"], dict(state["by_id"]), dict(state["cancels"])
@@ -255,7 +266,7 @@ class RestingQuotes:
         venues = np.arange(self.venues) if venue < 0 else np.array([venue])
         named = np.arange(self.contracts) if not contracts else np.asarray(contracts, np.intp)
         named = named[(named >= 0) & (named < self.contracts)]
-        return (venues[venues < self.venues, None] * self.contracts + named).ravel()
+        return np.add.outer(venues[venues < self.venues] * self.contracts, named).ravel()
 
     def _settle(self) -> None:
         """Recompute the envelope after answers; sending keeps it current."""

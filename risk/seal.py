@@ -1,8 +1,9 @@
 """The seal on a clearance: nothing reaches a venue that the risk gate did not issue.
 
-The gate seals each clearance with a key that only the gate and the outlet hold; the outlet verifies the seal and keeps a
-ledger of sequence numbers. A message without a seal, with a foreign one, with a field changed after sealing, or sent a
-second time is refused with `ClearanceRefused`, which halts the shard: it can only be a mistake in the program or worse.
+The gate seals each clearance with a key that only the gate and the outlet hold; the outlet verifies the seal and keeps
+a ledger of sequence numbers. A message without a seal, with a foreign one, with a field changed after sealing, or sent
+a second time is refused with `ClearanceRefused`, which halts the shard: it can only be a mistake in the program or
+worse.
 """
 
 from __future__ import annotations

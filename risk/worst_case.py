@@ -1,7 +1,7 @@
 """The worst case: every quote and order of ours that may trade does, in the direction that hurts.
 
 For one Greek g per contract, b contracts bid and a offered, the net Greek cannot rise by more than the sum of
-max(g, 0) b + max(-g, 0) a, nor fall by more than the sum of max(g, 0) a + max(-g, 0) b, whatever subset of quotes trades.
+max(g, 0) b + max(-g, 0) a, nor fall by more than the sum of max(g, 0) a + max(-g, 0) b, whatever subset trades.
 Sums are numpy's pairwise ones, not BLAS: the same bits on every machine.
 """
 
@@ -108,21 +108,20 @@ def stock_load(buy: float, sell: float, spot: float) -> Floats:
     return np.array([buy, 0.0, 0.0, sell, 0.0, 0.0, (buy + sell) * spot])
 
 
-def over(load: Floats, added: Floats, limit: Floats) -> npt.NDArray[np.bool_]:
-    """Return which entries to refuse so that what is left stays within every limit.
+def over(load: float, added: Floats, limit: float) -> npt.NDArray[np.bool_]:
+    """Return which entries to refuse so that the rest stays within one limit.
 
-    Entries are taken in their order until a limit is met; those that add nothing to that load pass.
+    Entries are taken in their order until the limit is met; those that add nothing to the load pass.
 
     Args:
-        load: Before the entries. Shape (7,).
-        added: Of each entry. Shape (7, k).
-        limit: Shape (7,).
+        load: Before the entries.
+        added: Of each entry, none negative. Shape (k,).
+        limit: On the load.
+
+    Returns:
+        Shape (k,).
     """
-    refused = np.zeros(added.shape[1], np.bool_)
-    for check in np.flatnonzero(load + added.sum(axis=1) > limit):
-        row = np.where(refused, 0.0, added[check])
-        refused |= (row > 0) & (load[check] + np.cumsum(row) > limit[check])
-    return refused
+    return np.asarray((added > 0) & (load + np.cumsum(added) > limit))
 
 
 def over_held(held: Floats, limits: Limits) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,168 @@
+"""Judgement of one mass quote: which entries may go, and what speaks against the others."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from domain.commands import STOCK
+from domain.events import QuoteRefusal
+from domain.frames import QuoteFrame, QuoteRefusalFrame
+from risk.checks import Blocked, Breach, Located, Mask, Reasons, entry_reasons, locate, self_crossed
+from risk.resting import Ints, Rows
+from risk.view import View
+from risk.worst_case import CHECKS, added_load, over, over_held
+
+STRUCTURE: Final = {QuoteRefusal.UNKNOWN_CONTRACT: "unknown_contract", QuoteRefusal.DUPLICATE: "duplicate"}
+
+
+class Verdict(NamedTuple):
+    """What becomes of a mass quote.
+
+    Attributes:
+        frame: Entries that may go.
+        rows: Flat row of each.
+        where: The same, or all rows as a slice.
+        refused: The other entries, with their reasons; None where there is none.
+        breaches: One for each check that failed.
+    """
+
+    frame: QuoteFrame
+    rows: npt.NDArray[np.intp]
+    where: Rows
+    refused: QuoteRefusalFrame | None
+    breaches: list[Breach]
+
+
+def judge_quotes(frame: QuoteFrame, view: View, blocked: Blocked | None) -> Verdict:
+    """Judge a mass quote.
+
+    Entries are judged by themselves first, then against our orders, then by what they add to the worst case, then
+    against our other quotes. An entry that only takes away passes whatever else is wrong; a refused one that would have
+    pulled a side goes as a pull of both, so that a pull is never held back by what is wrong with the other side.
+    """
+    located = locate(frame, view.quotes.venues, view.quotes.contracts)
+    reasons, breaches = _judge_located(located, view, blocked)
+    good, rows, where = located.frame, located.rows, located.where
+    if reasons is not None:
+        mask = (reasons == 0) | _pulls(located, view)
+        good, rows = _without(good, reasons != 0).take(mask), rows[mask]
+        where = rows
+    every = reasons
+    if located.reasons is not None:
+        every = located.reasons
+        every[located.kept] = 0 if reasons is None else reasons
+        for code, check in STRUCTURE.items():
+            if count := int(np.count_nonzero(every == code)):
+                breaches.append(Breach(check, float(count), 0.0, count))
+    if every is None:
+        return Verdict(good, rows, where, None, breaches)
+    bad = np.flatnonzero(every)
+    refused = QuoteRefusalFrame(venue=frame.venue[bad], contract=frame.contract[bad], reason=every[bad])
+    return Verdict(good, rows, where, refused, breaches)
+
+
+def _judge_located(located: Located, view: View, blocked: Blocked | None) -> tuple[Reasons | None, list[Breach]]:
+    """Return QuoteRefusal codes, shape (k,), None where all are 0; and the breaches."""
+    reasons, breaches = entry_reasons(located, view.market, view.quotes, view.limits, blocked)
+    frame = located.frame
+
+    def refuse(mask: Mask, code: QuoteRefusal, breach: Breach) -> None:
+        nonlocal reasons
+        if reasons is None:
+            reasons = np.zeros(len(frame), np.int8)
+        reasons[mask] = code
+        breaches.append(breach)
+
+    if any(order.contract != STOCK for order in view.orders):
+        mask = _meets_orders(frame, view)
+        if mask.any():
+            refuse(mask, QuoteRefusal.SELF_CROSS, Breach("self_trade", 1.0, 0.0, int(mask.sum())))
+    more_bid, more_ask = _more(located, reasons, view)
+    if more_bid.any() or more_ask.any():
+        for mask, breach in _aggregate(frame, more_bid, more_ask, view):
+            refuse(mask, QuoteRefusal.LIMIT, breach)
+    mask = self_crossed(located, None if reasons is None else reasons == 0, view.quotes)
+    if mask.any():
+        refuse(mask, QuoteRefusal.SELF_CROSS, Breach("self_cross", 1.0, 0.0, int(mask.sum())))
+    return reasons, breaches
+
+
+def _pulls(located: Located, view: View) -> Mask:
+    """Return which entries pull a side on which something may trade. Shape (k,)."""
+    frame, where = located.frame, located.where
+    pulls = (frame.bid_size == 0) & (view.quotes.bid_size[where] > 0)
+    return np.asarray(pulls | (frame.ask_size == 0) & (view.quotes.ask_size[where] > 0))
+
+
+def _without(frame: QuoteFrame, mask: Mask) -> QuoteFrame:
+    """Return the frame with both sides of the entries under the mask pulled."""
+    sides = {name: np.where(mask, 0, getattr(frame, name)) for name in ("bid", "bid_size", "ask", "ask_size")}
+    return QuoteFrame(venue=frame.venue, contract=frame.contract, **sides)
+
+
+def _meets_orders(frame: QuoteFrame, view: View) -> Mask:
+    """Return which entries reach an open option order of ours on the other side. Shape (k,)."""
+    mask = np.zeros(len(frame), np.bool_)
+    for order in view.orders:
+        if order.contract == STOCK:
+            continue
+        mine = frame.contract == order.contract
+        for price in order.prices:
+            if order.side == "sell":
+                mask |= mine & (frame.bid_size > 0) & (frame.bid >= price)
+            else:
+                mask |= mine & (frame.ask_size > 0) & (frame.ask <= price)
+    return mask
+
+
+def _more(located: Located, reasons: Reasons | None, view: View) -> tuple[Ints, Ints]:
+    """Return contracts by which each entry raises what may trade on either side, 0 for refused ones. Two of (k,)."""
+    frame, where = located.frame, located.where
+    more_bid = np.maximum(frame.bid_size - view.quotes.bid_size[where], 0)
+    more_ask = np.maximum(frame.ask_size - view.quotes.ask_size[where], 0)
+    if reasons is not None:
+        more_bid[reasons != 0] = 0
+        more_ask[reasons != 0] = 0
+    return more_bid, more_ask
+
+
+def _aggregate(frame: QuoteFrame, more_bid: Ints, more_ask: Ints, view: View) -> list[tuple[Mask, Breach]]:
+    """Return entries to refuse for limits on positions, held Greeks and the worst case, with the breach of each."""
+    found: list[tuple[Mask, Breach]] = []
+    limits, contract = view.limits, frame.contract
+    reach = view.reach()
+    bid, ask = reach
+
+    def drop(mask: Mask, breach: Breach) -> None:
+        found.append((mask, breach))
+        more_bid[mask] = 0
+        more_ask[mask] = 0
+
+    n = len(view.position)
+    long = view.position + bid + np.bincount(contract, more_bid, n).astype(np.int64)
+    short = ask - view.position + np.bincount(contract, more_ask, n).astype(np.int64)
+    if max(long.max(), short.max()) > limits.max_position:
+        over_long, over_short = long > limits.max_position, short > limits.max_position
+        mask = (more_bid > 0) & over_long[contract] | (more_ask > 0) & over_short[contract]
+        if mask.any():
+            worst = float(np.maximum(long, short)[contract[mask]].max())
+            drop(mask, Breach("position", worst, float(limits.max_position), int(mask.sum())))
+    load = view.load(reach)
+    added = added_load(view.market.unit, contract, more_bid, more_ask)
+    for check in np.flatnonzero(over_held(view.held, limits)):
+        mask = added[check] > 0
+        if mask.any():
+            name = CHECKS[check].split("_")[0]
+            limit = float(getattr(limits, f"held_{name}"))
+            drop(mask, Breach(f"held_{name}", abs(float(view.held[check % 3])), limit, int(mask.sum())))
+            added[:, mask] = 0.0
+    for check in np.flatnonzero(load + added.sum(axis=1) > view.load_limits):
+        mask = over(load[check], added[check], view.load_limits[check])
+        if mask.any():
+            value, limit = float(load[check] + added[check].sum()), float(view.load_limits[check])
+            drop(mask, Breach(CHECKS[check], value, limit, int(mask.sum())))
+            added[:, mask] = 0.0
+    return found
