@@ -9,12 +9,28 @@ def supported_isas() -> list[str]: ...
 def isa() -> str: ...
 def lanes() -> int: ...
 def force_isa(name: str) -> None: ...
-def black_forward(forward: _Array, strike: _Array, total_vol: _Array, discount: _Array, sign: _Array, out: _Array) -> None: ...
+def black_forward(
+    forward: _Array, strike: _Array, total_vol: _Array, discount: _Array, sign: _Array, out: _Array
+) -> None: ...
 def black_spot(
-    spot: _Array, strike: _Array, expiry_years: _Array, rate: _Array, carry_yield: _Array, vol: _Array, sign: _Array, out: _Array
+    spot: _Array,
+    strike: _Array,
+    expiry_years: _Array,
+    rate: _Array,
+    carry_yield: _Array,
+    vol: _Array,
+    sign: _Array,
+    out: _Array,
 ) -> None: ...
 def black_greeks(
-    spot: _Array, strike: _Array, expiry_years: _Array, rate: _Array, carry_yield: _Array, vol: _Array, sign: _Array, out: _Array
+    spot: _Array,
+    strike: _Array,
+    expiry_years: _Array,
+    rate: _Array,
+    carry_yield: _Array,
+    vol: _Array,
+    sign: _Array,
+    out: _Array,
 ) -> None: ...
 def implied_vol(
     price: _Array,
@@ -23,6 +39,42 @@ def implied_vol(
     expiry_years: _Array,
     discount: _Array,
     sign: _Array,
+    out: _Array,
+    status: NDArray[int8],
+) -> None: ...
+def american_price(
+    spot: _Array,
+    strike: _Array,
+    expiry_years: _Array,
+    rate: _Array,
+    carry_yield: _Array,
+    vol: _Array,
+    sign: _Array,
+    accurate: bool,
+    out: _Array,
+    status: NDArray[int8],
+) -> None: ...
+def american_greeks(
+    spot: _Array,
+    strike: _Array,
+    expiry_years: _Array,
+    rate: _Array,
+    carry_yield: _Array,
+    vol: _Array,
+    sign: _Array,
+    accurate: bool,
+    out: _Array,
+    status: NDArray[int8],
+) -> None: ...
+def american_premium(
+    spot: _Array,
+    strike: _Array,
+    expiry_years: _Array,
+    rate: _Array,
+    carry_yield: _Array,
+    vol: _Array,
+    sign: _Array,
+    accurate: bool,
     out: _Array,
     status: NDArray[int8],
 ) -> None: ...

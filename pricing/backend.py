@@ -16,6 +16,7 @@ from domain.errors import InputError
 from pricing import _native
 
 Array = NDArray[np.float64]
+StatusArray = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,23 +70,19 @@ def columns(**inputs: ArrayLike) -> tuple[int, list[Array]]:
     Raises:
         InputError: An input is not numeric, has more than one dimension, or two lengths differ.
     """
-    n = 1
-    first = ""
+    n, longest = 1, ""
     arrays: list[Array] = []
     for name, value in inputs.items():
         try:
             array = np.ascontiguousarray(value, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError("not a number or an array of numbers", field=name, value=repr(value)) from error
+            raise InputError("not a number or an array of numbers", field=name, value=value) from error
         if array.ndim != 1:
             raise InputError("more than one dimension", field=name, value=array.shape)
-        size = array.size
-        if size not in (1, n):
-            if first:
-                raise InputError("length differs from that of " + first, field=name, value=size, expected=n)
-            n, first = size, name
-        elif size != 1 and not first:  # pragma: no cover - n starts at 1
-            first = name
+        if array.size not in (1, n):
+            if longest:
+                raise InputError(f"length differs from that of {longest}", field=name, value=array.size, expected=n)
+            n, longest = array.size, name
         arrays.append(array)
     return n, arrays
 
@@ -106,4 +103,21 @@ def output(out: Array | None, shape: tuple[int, ...], field: str = "out") -> Arr
         raise InputError("read-only", field=field, value=shape)
     if shape[-1] > 1 and out.strides[-1] != out.itemsize:
         raise InputError("last axis not contiguous", field=field, value=out.strides)
+    return out
+
+
+def status_output(out: StatusArray | None, n: int, field: str) -> StatusArray:
+    """The caller's status buffer when it fits, else a new one.
+
+    Raises:
+        InputError: `out` is not a writable contiguous int8 array of shape (n,).
+    """
+    if out is None:
+        return np.empty(n, dtype=np.int8)
+    if not isinstance(out, np.ndarray) or out.dtype != np.int8:
+        raise InputError("not an int8 array", field=field, value=getattr(out, "dtype", type(out).__name__))
+    if out.shape != (n,):
+        raise InputError("wrong shape", field=field, value=out.shape, expected=(n,))
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise InputError("not writable and contiguous", field=field, value=out.strides)
     return out

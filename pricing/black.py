@@ -50,7 +50,7 @@ def price(
     """
     n, inputs = columns(forward=forward, strike=strike, total_vol=total_vol, discount=discount, sign=sign)
     out = output(out, (n,))
-    _native.black_forward(*inputs, out)
+    _native.black_forward(*inputs, out=out)
     return out
 
 
@@ -89,7 +89,7 @@ def price_spot(
         spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
     )
     out = output(out, (n,))
-    _native.black_spot(*inputs, out)
+    _native.black_spot(*inputs, out=out)
     return out
 
 
@@ -129,5 +129,5 @@ def greeks(
         spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
     )
     out = output(out, (ROWS, n))
-    _native.black_greeks(*inputs, out)
+    _native.black_greeks(*inputs, out=out)
     return out

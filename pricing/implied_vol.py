@@ -11,14 +11,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from domain.errors import InputError
 from pricing import _native
-from pricing.backend import Array, columns, output
-
-StatusArray = NDArray[np.int8]
+from pricing.backend import Array, StatusArray, columns, output, status_output
 
 
 class Status(IntEnum):
@@ -71,11 +67,7 @@ def implied_vol(
     n, inputs = columns(
         price=price, forward=forward, strike=strike, expiry_years=expiry_years, discount=discount, sign=sign
     )
-    if out is None:
-        vol, status = np.empty(n), np.empty(n, dtype=np.int8)
-    else:
-        vol, status = output(out[0], (n,), "out[0]"), out[1]
-        if status.dtype != np.int8 or status.shape != (n,) or not status.flags.c_contiguous or not status.flags.writeable:
-            raise InputError("not a writable contiguous int8 array", field="out[1]", value=(status.dtype, status.shape))
-    _native.implied_vol(*inputs, vol, status)
+    vol = output(out and out[0], (n,), "out[0]")
+    status = status_output(out and out[1], n, "out[1]")
+    _native.implied_vol(*inputs, out=vol, status=status)
     return vol, status

@@ -119,6 +119,41 @@ void implied_vol(const Input &price, const Input &forward, const Input &strike, 
     kernels().implied_vol(columns.data(), n, to, status_to);
 }
 
+void american_price(const Input &spot, const Input &strike, const Input &expiry_years, const Input &rate, const Input &carry_yield,
+                    const Input &vol, const Input &sign, bool accurate, Output out, StatusOutput status) {
+    const std::size_t n = out.size();
+    if (status.size() != n) throw nb::value_error("status and out differ in length");
+    const auto columns = columns_of<7>({&spot, &strike, &expiry_years, &rate, &carry_yield, &vol, &sign}, n);
+    double *to = out.data();
+    std::int8_t *status_to = status.data();
+    nb::gil_scoped_release release;
+    kernels().american_price[accurate](columns.data(), n, to, status_to);
+}
+
+void american_greeks(const Input &spot, const Input &strike, const Input &expiry_years, const Input &rate, const Input &carry_yield,
+                     const Input &vol, const Input &sign, bool accurate, Rows out, StatusOutput status) {
+    const std::size_t n = out.shape(1);
+    if (status.size() != n) throw nb::value_error("status and out differ in length");
+    const auto columns = columns_of<7>({&spot, &strike, &expiry_years, &rate, &carry_yield, &vol, &sign}, n);
+    const std::ptrdiff_t stride = row_stride(out, 14);
+    double *to = out.data();
+    std::int8_t *status_to = status.data();
+    nb::gil_scoped_release release;
+    kernels().american_greeks[accurate](columns.data(), n, to, stride, status_to);
+}
+
+void american_premium(const Input &spot, const Input &strike, const Input &expiry_years, const Input &rate, const Input &carry_yield,
+                      const Input &vol, const Input &sign, bool accurate, Rows out, StatusOutput status) {
+    const std::size_t n = out.shape(1);
+    if (status.size() != n) throw nb::value_error("status and out differ in length");
+    const auto columns = columns_of<7>({&spot, &strike, &expiry_years, &rate, &carry_yield, &vol, &sign}, n);
+    const std::ptrdiff_t stride = row_stride(out, 3);
+    double *to = out.data();
+    std::int8_t *status_to = status.data();
+    nb::gil_scoped_release release;
+    kernels().american_premium[accurate](columns.data(), n, to, stride, status_to);
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -132,4 +167,10 @@ NB_MODULE(_native, m) {
     m.def("black_spot", &black_spot, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a, "out"_a);
     m.def("black_greeks", &black_greeks, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a, "out"_a);
     m.def("implied_vol", &implied_vol, "price"_a, "forward"_a, "strike"_a, "expiry_years"_a, "discount"_a, "sign"_a, "out"_a, "status"_a);
+    m.def("american_price", &american_price, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
+          "accurate"_a, "out"_a, "status"_a);
+    m.def("american_greeks", &american_greeks, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
+          "accurate"_a, "out"_a, "status"_a);
+    m.def("american_premium", &american_premium, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
+          "accurate"_a, "out"_a, "status"_a);
 }

@@ -68,8 +68,6 @@ template <class V> struct Solved {
     Bits<V> status;
 };
 
-template <class V> AXIOM_FN Bits<V> status_of(std::int64_t code) { return Bits<V>{} + code; }
-
 constexpr int HOUSEHOLDER_STEPS = 3;
 
 template <class V> AXIOM_FN Solved<V> implied_volatility(V price, V F, V K, V T, V D, V c) {

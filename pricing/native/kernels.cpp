@@ -1,7 +1,7 @@
 // The loops over contracts. Compiled once per instruction set, with AXIOM_ISA and AXIOM_LANES set by the build.
 #include "kernels.hpp"
 
-#include "european.hpp"
+#include "american_greeks.hpp"
 #include "implied_vol.hpp"
 
 #define AXIOM_TEXT_(x) #x
@@ -55,9 +55,135 @@ void implied_vol(const Column *columns, std::size_t n, double *out, std::int8_t 
     });
 }
 
+// Contracts that need a boundary are gathered, so that a chain of alternating calls and puts still fills every lane.
+constexpr std::size_t CHUNK = 256;
+
+struct FastScheme {
+    using Quad = FastQuadrature;
+    static const FastQuadrature &quadrature() { return FAST_QUADRATURE; }
+    static constexpr int SWEEPS = FAST_SWEEPS;
+};
+struct AccurateScheme {
+    using Quad = AccurateQuadrature;
+    static const AccurateQuadrature &quadrature() { return ACCURATE_QUADRATURE; }
+    static constexpr int SWEEPS = ACCURATE_SWEEPS;
+};
+
+AXIOM_FN Vec gather(const Column &column, const std::size_t *index) {
+    if (column.step == 0) return splat<Vec>(*column.data);
+    Vec x;
+    for (int k = 0; k < LANES; ++k) x[k] = column.data[index[k]];
+    return x;
+}
+
+// Rows that need no boundary are settled by `easy(market, status, row)`, which gets European rows; the others by
+// `hard(market, row)`, which returns their status. A row whose status has no value is NaN throughout.
+template <int ROW_COUNT, class Easy, class Hard>
+AXIOM_FN void american_rows(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status, Easy easy,
+                            Hard hard) {
+    for (std::size_t start = 0; start < n; start += CHUNK) {
+        const std::size_t size = n - start < CHUNK ? n - start : CHUNK;
+        std::size_t waiting[CHUNK + LANES];
+        std::size_t count = 0;
+        for_blocks(size, [&](std::size_t offset, int lanes) __attribute__((always_inline)) {
+            const std::size_t i = start + offset;
+            const Market<Vec> market = load_market(columns, i, lanes);
+            const Mask code = classify(market);
+            Vec row[ROW_COUNT];
+            easy(market, code, row);
+            for (int k = 0; k < ROW_COUNT; ++k)
+                store(out + k * stride + i, code > static_cast<std::int64_t>(AM_EXPIRED) ? splat<Vec>(NOT_A_NUMBER) : row[k], lanes);
+            store(status + i, code, lanes);
+            for (int k = 0; k < lanes; ++k)
+                if (code[k] == AM_OK) waiting[count++] = i + k;
+        });
+        if (count == 0) continue;
+        for (int k = 0; k < LANES; ++k) waiting[count + k] = waiting[0];  // idle lanes repeat a contract
+        for (std::size_t at = 0; at < count; at += LANES) {
+            const std::size_t *index = waiting + at;
+            const Market<Vec> market =
+                check_market(gather(columns[0], index), gather(columns[1], index), gather(columns[2], index), gather(columns[3], index),
+                             gather(columns[4], index), gather(columns[5], index), gather(columns[6], index));
+            Vec row[ROW_COUNT];
+            const Mask code = hard(market, row);
+            const int lanes = count - at < LANES ? static_cast<int>(count - at) : LANES;
+            for (int lane = 0; lane < lanes; ++lane) {
+                Mask state = code;
+                bool finite = true;
+                for (int k = 0; k < ROW_COUNT; ++k) finite = finite && row[k][lane] - row[k][lane] == 0.0;
+                if (!finite) state[lane] = AM_OUT_OF_RANGE;
+                for (int k = 0; k < ROW_COUNT; ++k) out[k * stride + index[lane]] = finite ? row[k][lane] : NOT_A_NUMBER;
+                status[index[lane]] = static_cast<std::int8_t>(state[lane]);
+            }
+        }
+    }
+}
+
+// Rows of a contract that is exercised now: intrinsic value and its slope.
+AXIOM_FN Vec payoff(const Market<Vec> &m) { return larger(m.c * (m.S - m.K), splat<Vec>(0.0)); }
+
+template <class Scheme> void american_price(const Column *columns, std::size_t n, double *out, std::int8_t *status) {
+    american_rows<1>(
+        columns, n, out, 0, status,
+        [](const Market<Vec> &m, Mask code, Vec(&row)[1]) __attribute__((always_inline)) {
+            row[0] = code == static_cast<std::int64_t>(AM_EXERCISED) ? payoff(m) : european_price(m);
+        },
+        [](const Market<Vec> &m, Vec(&row)[1]) __attribute__((always_inline)) {
+            const Premium<Vec> premium =
+                solve_premium<Vec, typename Scheme::Quad, 0>(Scheme::quadrature(), Scheme::SWEEPS, put_rates(m), mirrored(m), m.c);
+            row[0] = premium.exercised ? payoff(m) : european_price(m) + m.K * premium.f.at[0];
+            return premium.exercised ? status_of<Vec>(AM_EXERCISED) : status_of<Vec>(AM_OK);
+        });
+}
+
+template <class Scheme>
+void american_greeks(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status) {
+    american_rows<ROWS>(
+        columns, n, out, stride, status,
+        [](const Market<Vec> &m, Mask code, Vec(&row)[ROWS]) __attribute__((always_inline)) {
+            european_greeks(m, row);
+            const Mask now = code == static_cast<std::int64_t>(AM_EXERCISED);
+            for (int k = 0; k < ROWS; ++k) row[k] = now ? splat<Vec>(0.0) : row[k];
+            row[PRICE] = now ? payoff(m) : row[PRICE];
+            row[DELTA] = now ? m.c : row[DELTA];
+        },
+        [](const Market<Vec> &m, Vec(&row)[ROWS]) __attribute__((always_inline)) {
+            european_greeks(m, row);
+            return american_greek_rows(Scheme::quadrature(), Scheme::SWEEPS, m, row);
+        });
+}
+
+template <class Scheme>
+void american_premium(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status) {
+    american_rows<3>(
+        columns, n, out, stride, status,
+        [](const Market<Vec> &m, Mask code, Vec(&row)[3]) __attribute__((always_inline)) {
+            Vec european[ROWS];
+            european_greeks(m, european);
+            const Mask now = code == static_cast<std::int64_t>(AM_EXERCISED);
+            const Vec zero = splat<Vec>(0.0);
+            row[0] = now ? payoff(m) - european[PRICE] : zero;
+            row[1] = now ? m.c - european[DELTA] : zero;
+            row[2] = now ? -european[GAMMA] : zero;
+        },
+        [](const Market<Vec> &m, Vec(&row)[3]) __attribute__((always_inline)) {
+            return american_premium_rows(Scheme::quadrature(), Scheme::SWEEPS, m, row);
+        });
+}
+
 }  // namespace
 
-extern const Kernels KERNELS = {AXIOM_TEXT(AXIOM_ISA), LANES, black_forward, black_spot, black_greeks, implied_vol};
+extern const Kernels KERNELS = {
+    AXIOM_TEXT(AXIOM_ISA),
+    LANES,
+    black_forward,
+    black_spot,
+    black_greeks,
+    implied_vol,
+    {american_price<FastScheme>, american_price<AccurateScheme>},
+    {american_greeks<FastScheme>, american_greeks<AccurateScheme>},
+    {american_premium<FastScheme>, american_premium<AccurateScheme>},
+};
 
 }  // namespace AXIOM_ISA
 }  // namespace axiom

@@ -55,6 +55,9 @@ AXIOM_FN double from_bits(std::int64_t x) {
 
 template <class V> AXIOM_FN V splat(double x) { return V{} + x; }
 
+// One status code in every lane.
+template <class V> AXIOM_FN Bits<V> status_of(std::int64_t code) { return Bits<V>{} + code; }
+
 AXIOM_FN double square_root(double x) { return __builtin_sqrt(x); }
 AXIOM_FN Vec square_root(Vec x) {
 #if defined(__AVX512F__) && AXIOM_LANES == 8

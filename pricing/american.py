@@ -1,0 +1,174 @@
+"""American options: value, thirteen Greeks and early-exercise premium of a whole chain in one native call.
+
+Andersen-Lake-Offengenden spectral collocation, several contracts side by side. Where early exercise has no value (a call
+with carry yield <= 0 <= rate, and the mirror for puts) the European result is returned exactly and no boundary is solved.
+A row that is not supported is NaN and says so in its status; it never raises for the batch and never guesses.
+
+Greeks in spot are analytic, those in time follow from the pricing equation, those in volatility and rate are central
+differences of boundary solves. In the exercise region the value is intrinsic, delta is the sign and the rest is zero; at
+the boundary itself gamma jumps, and within about 0.1 % of it the second and third volatility derivatives lose digits.
+
+Source: Andersen, Lake and Offengenden (2016), "High performance American option pricing", J. Computational Finance 20(1),
+39-87.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pricing import _native
+from pricing.backend import Array, StatusArray, columns, output, status_output
+from pricing.greeks import ROWS
+
+Accuracy = Literal["fast", "accurate"]
+
+
+class Status(IntEnum):
+    """What a row's value is. Rows with a status above EXPIRED are NaN."""
+
+    OK = 0
+    """Held: the European value plus the early-exercise premium."""
+    EUROPEAN = 1
+    """Early exercise has no value: the European result, exactly."""
+    EXERCISED = 2
+    """Worth exercising now: the intrinsic value."""
+    EXPIRED = 3
+    """No time is left: the intrinsic value."""
+    DOUBLE_BOUNDARY = 4
+    """A put with carry yield < rate <= 0, or a call with rate < carry yield <= 0: not supported."""
+    OUT_OF_RANGE = 5
+    """Parameters for which the scheme's error is not known: not supported."""
+    INVALID = 6
+    """An input is impossible: NaN, a negative price, strike or volatility, or a sign other than +1 and -1."""
+
+
+HAS_VALUE: Final = Status.EXPIRED
+"""`status <= HAS_VALUE` selects the rows that have a value."""
+
+
+def price(
+    spot: ArrayLike,
+    strike: ArrayLike,
+    expiry_years: ArrayLike,
+    rate: ArrayLike,
+    carry_yield: ArrayLike,
+    vol: ArrayLike,
+    sign: ArrayLike,
+    *,
+    out: tuple[Array, StatusArray] | None = None,
+    accuracy: Accuracy = "fast",
+) -> tuple[Array, StatusArray]:
+    """Price American options on a spot with a continuous carry yield.
+
+    Args:
+        spot: Dollars per share, >= 0. Shape (n,) or ().
+        strike: Dollars per share, >= 0. Shape (n,) or ().
+        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
+        rate: Continuously compounded, per year. Shape (n,) or ().
+        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
+        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        sign: +1 call, -1 put. Shape (n,) or ().
+        out: Where to write: price, float64, and status, int8, shape (n,) each; new arrays when absent.
+        accuracy: Which scheme; see the module's table of errors.
+
+    Returns:
+        Premium, dollars per share, and the `Status` of each row; shape (n,) each.
+
+    Raises:
+        InputError: A shape does not match.
+    """
+    n, inputs = columns(
+        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
+    )
+    values = output(out and out[0], (n,), "out[0]")
+    status = status_output(out and out[1], n, "out[1]")
+    _native.american_price(*inputs, accurate=accuracy == "accurate", out=values, status=status)
+    return values, status
+
+
+def greeks(
+    spot: ArrayLike,
+    strike: ArrayLike,
+    expiry_years: ArrayLike,
+    rate: ArrayLike,
+    carry_yield: ArrayLike,
+    vol: ArrayLike,
+    sign: ArrayLike,
+    *,
+    out: tuple[Array, StatusArray] | None = None,
+    accuracy: Accuracy = "fast",
+) -> tuple[Array, StatusArray]:
+    """Price American options and their thirteen Greeks.
+
+    Args:
+        spot: Dollars per share, >= 0. Shape (n,) or ().
+        strike: Dollars per share, >= 0. Shape (n,) or ().
+        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
+        rate: Continuously compounded, per year. Shape (n,) or ().
+        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
+        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        sign: +1 call, -1 put. Shape (n,) or ().
+        out: Where to write: rows, float64, shape (14, n), rows contiguous, and status, int8, shape (n,); new arrays when
+            absent.
+        accuracy: Which scheme; see the module's table of errors.
+
+    Returns:
+        Shape (14, n), the price in row 0 and then `pricing.greeks.GREEKS` in order, per share, in the units of that
+        module; and the `Status` of each row, shape (n,).
+
+    Raises:
+        InputError: A shape does not match.
+    """
+    n, inputs = columns(
+        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
+    )
+    rows = output(out and out[0], (ROWS, n), "out[0]")
+    status = status_output(out and out[1], n, "out[1]")
+    _native.american_greeks(*inputs, accurate=accuracy == "accurate", out=rows, status=status)
+    return rows, status
+
+
+def early_exercise_premium(
+    spot: ArrayLike,
+    strike: ArrayLike,
+    expiry_years: ArrayLike,
+    rate: ArrayLike,
+    carry_yield: ArrayLike,
+    vol: ArrayLike,
+    sign: ArrayLike,
+    *,
+    accuracy: Accuracy = "fast",
+) -> tuple[Array, Array, Array, StatusArray]:
+    """Value American less European, with its first two spot derivatives.
+
+    Between two refreshes a moved spot costs one European kernel: American(S + dS) is European(S + dS) plus
+    premium + d_spot dS + d2_spot dS^2 / 2, as long as the spot stays on its side of the exercise boundary.
+
+    Args:
+        spot: Dollars per share, >= 0. Shape (n,) or ().
+        strike: Dollars per share, >= 0. Shape (n,) or ().
+        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
+        rate: Continuously compounded, per year. Shape (n,) or ().
+        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
+        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        sign: +1 call, -1 put. Shape (n,) or ().
+        accuracy: Which scheme; see the module's table of errors.
+
+    Returns:
+        Premium in dollars per share, its first and its second spot derivative, and the `Status` of each row; shape (n,)
+        each.
+
+    Raises:
+        InputError: A shape does not match.
+    """
+    n, inputs = columns(
+        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
+    )
+    rows = np.empty((3, n))
+    status = np.empty(n, dtype=np.int8)
+    _native.american_premium(*inputs, accurate=accuracy == "accurate", out=rows, status=status)
+    return rows[0], rows[1], rows[2], status
