@@ -1,0 +1,85 @@
+"""What is remembered of one order and of one execution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from domain.commands import Side
+from routing.order_table import TERMINAL, OrderState
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """One order of ours.
+
+    Attributes:
+        clordid: Its first ClOrdID: it keeps that name when it is replaced.
+        quantity: In force; `old_quantity` the one before the last replacement, `pending_quantity` one asked for, or 0.
+        cum: Sum of its executions by our count.
+        reported: Highest CumQty that the venue named.
+        pending_cancel: ClOrdID or cancel id of a cancel without an answer, or empty.
+        pending_replace: ClOrdID of a replacement without an answer, or empty.
+    """
+
+    clordid: str
+    venue: int
+    contract: int
+    side: Side
+    quantity: int
+    intent: str
+    state: OrderState = OrderState.PENDING_NEW
+    cum: int = 0
+    reported: int = 0
+    old_quantity: int = 0
+    pending_cancel: str = ""
+    pending_replace: str = ""
+    pending_quantity: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the state is terminal."""
+        return self.state in TERMINAL
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the outcome is unknown."""
+        return self.state == OrderState.UNKNOWN
+
+    @property
+    def leaves(self) -> int:
+        """What may still trade."""
+        return 0 if self.is_done else self.quantity - self.cum
+
+    @property
+    def quantities(self) -> tuple[int, ...]:
+        """The order quantities that a report may be about."""
+        return tuple(each for each in (self.quantity, self.pending_quantity, self.old_quantity) if each)
+
+    @property
+    def live_state(self) -> OrderState:
+        """The state of an order that works, by what is pending and what has traded."""
+        if self.pending_cancel:
+            return OrderState.PENDING_CANCEL
+        if self.pending_replace:
+            return OrderState.PENDING_REPLACE
+        return OrderState.PARTIALLY_FILLED if self.cum else OrderState.NEW
+
+    @property
+    def asked_state(self) -> OrderState:
+        """The state after we asked for a cancel or a replacement: an unknown outcome stays unknown."""
+        return OrderState.UNKNOWN if self.is_unknown else self.live_state
+
+
+@dataclass(slots=True, kw_only=True)
+class Fill:
+    """An execution in the terms that hold now. `clordid` is the order's first one, empty for a quote."""
+
+    clordid: str
+    contract: int
+    side: Side
+    quantity: int
+    price: int
+    fee: int
+    first_quantity: int
+    first_price: int
+    is_busted: bool = False
