@@ -80,6 +80,10 @@ class ControlServer:
         self._address_file.write_text(json.dumps({"socket": str(path)}))
         threading.Thread(target=self._accept, name="control", daemon=True).start()
 
+    def submit(self, command: c.OperatorCommand) -> None:
+        """Queue a command of this process; nobody waits for its answer."""
+        self._commands.put((command, queue.SimpleQueue()))
+
     def poll(self) -> Sequence[c.OperatorCommand]:
         """Commands that arrived since the last call."""
         if self._commands.empty():

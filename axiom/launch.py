@@ -15,7 +15,7 @@ from axiom.pace import MaxSpeed, Paced
 from axiom.runs import RunConfig, RunFolder
 from axiom.settings import Settings, from_json
 from domain.chain import Chain
-from domain.commands import OperatorCommand, PauseQuoting, ResumeQuoting
+from domain.commands import OperatorCommand, PauseQuoting
 from domain.errors import DataError, InputError
 from domain.events import ChainListed, RunStarted
 from domain.metrics import Metrics
@@ -83,10 +83,6 @@ class Launch:
     def keep_snapshot(self) -> None:
         """Save the state of the run."""
         self.folder.save_snapshot(self.journal.next_sequence, self.run.snapshot())
-
-    def resume_quoting(self) -> None:
-        """Lift the pause of an interrupted run."""
-        self.run.command(operator(ResumeQuoting, self.recording.underlying, "resumed after an interrupt"))
 
     def close(self) -> None:
         """Release the journal."""

@@ -46,6 +46,7 @@ class RunFolder:
         self.summary = path / SUMMARY
         self.latencies = path / LATENCIES
         self.report = path / "report.html"
+        self.interrupted = path / "interrupted"
 
     @classmethod
     def create(cls, root: Path, config: RunConfig) -> RunFolder:

@@ -63,6 +63,14 @@ class Ledger(Protocol):
         """Raise ClearanceRefused unless the seal is good and the sequence number is new."""
         ...
 
+    def last(self, gate: str) -> int:
+        """The last sequence number taken from a gate."""
+        ...
+
+    def resume(self, gate: str, last: int) -> None:
+        """Go on after a sequence number: a snapshot holds what was taken before."""
+        ...
+
 
 class Parcel(NamedTuple):
     """One serialised message on its way to one venue."""
@@ -105,6 +113,15 @@ class DirectOutlet:
             Parcel(venue, now + self._ports[venue].latency_ns, part, encode(part))
             for venue, part in self._split(clearance)
         ]
+
+    def state(self) -> dict[str, int]:
+        """The last sequence number of each gate, for a snapshot."""
+        return {gate: ledger.last(gate) for gate, ledger in self._ledgers.items()}
+
+    def set_state(self, state: Mapping[str, int]) -> None:
+        """Take over the state of a snapshot."""
+        for gate, last in state.items():
+            self._ledgers[gate].resume(gate, last)
 
     def _split(self, clearance: Clearance) -> Iterator[tuple[int, Clearance]]:
         if not isinstance(clearance, QuotesCleared):

@@ -250,9 +250,11 @@ class EmbeddedRun:
 
     # --- one input ----------------------------------------------------------------------------------------------------
     def _apply(self, source: str, offset: int, event: Event) -> list[Event]:
+        if not self._shard.is_new(source, offset):
+            return self._shard.handle(source, offset, event)
         pins, is_known = self._check_journal(source, offset, event)
         started = time.perf_counter_ns()
-        if not is_known and self._shard.is_new(source, offset):
+        if not is_known:
             self._journal.append(Kind.INPUT, source, offset, encode(event))
         outputs = self._shard.handle(source, offset, event, pins)
         has_quotes = False
@@ -321,6 +323,7 @@ class EmbeddedRun:
                 "sequence": self._journal.next_sequence,
                 "shard": self._shard.snapshot(),
                 "venues": [port.exchange.snapshot() for port in self._ports],
+                "outlet": self._outlet.state(),
                 "pending": pack_pending(self._pending),
                 "timers": list(self._timers.state()),
                 "order": self._order,
@@ -339,6 +342,7 @@ class EmbeddedRun:
         self._shard.restore(values["shard"])
         for port, data in zip(self._ports, values["venues"], strict=True):
             port.exchange.restore(data)
+        self._outlet.set_state(values["outlet"])
         self._pending = unpack_pending(values["pending"])
         self._timers.set_state(*values["timers"])
         self._order = values["order"]

@@ -152,57 +152,69 @@ class JournalReader:
         if not segments(folder):
             raise DataError("journal has no segments", folder=str(folder))
         self._folder = folder
+        self._segment = 0
+        self._position = 0
+        self._sequence = 0
+        self._chain = GENESIS
         self.torn_bytes = 0
 
     def __iter__(self) -> Iterator[Record]:
-        """Every record from the first."""
-        return self.records()
+        """The records not yet read: of a new reader, all of them."""
+        return self.more()
 
-    def records(self) -> Iterator[Record]:
-        """Every record, checked: length, checksum, sequence, chain."""
-        sequence, chain = 0, GENESIS
-        files = segments(self._folder)
-        for path in files:
-            data = path.read_bytes()
-            position = 0
-            while position < len(data):
-                record = self._parse(path, data, position, is_last=path == files[-1])
+    def more(self) -> Iterator[Record]:
+        """Records that follow those read before, checked: length, checksum, sequence, chain."""
+        self.torn_bytes = 0
+        while True:
+            files = segments(self._folder)
+            path = files[self._segment]
+            with path.open("rb") as file:
+                file.seek(self._position)
+                data = file.read()
+            start = self._position
+            while self._position - start < len(data):
+                record = self._parse(path, data, start, is_last=self._segment == len(files) - 1)
                 if record is None:
                     return
-                body = data[position + _PREFIX.size : record.end]
-                if record.sequence != sequence or record.chain != chain:
-                    raise JournalCorrupt(
-                        segment=path.name,
-                        position=position,
-                        expected=sequence,
-                        found=record.sequence,
-                        what="chain or sequence",
-                    )
                 yield record
-                chain = _link(chain, body)
-                sequence += 1
-                position = record.end
+            if self._segment + 1 >= len(segments(self._folder)):
+                return
+            self._segment, self._position = self._segment + 1, 0
 
-    def _parse(self, path: Path, data: bytes, position: int, *, is_last: bool) -> Record | None:
-        remaining = len(data) - position
-        length, crc = _PREFIX.unpack_from(data, position) if remaining >= _PREFIX.size else (0, 0)
-        end = position + _PREFIX.size + length
-        if remaining < _PREFIX.size or (end > len(data) and length <= MAX_RECORD):
+    def _parse(self, path: Path, data: bytes, start: int, *, is_last: bool) -> Record | None:
+        """The record at the current position of a segment whose bytes from `start` on are `data`."""
+        at = self._position - start
+        remaining = len(data) - at
+        length, crc = _PREFIX.unpack_from(data, at) if remaining >= _PREFIX.size else (0, 0)
+        stop = at + _PREFIX.size + length
+        if remaining < _PREFIX.size or (stop > len(data) and length <= MAX_RECORD):
             if not is_last:
-                raise JournalCorrupt(
-                    segment=path.name, position=position, what="record cut off before the last segment"
-                )
+                raise JournalCorrupt(segment=path.name, position=self._position, what="cut off before the last segment")
             self.torn_bytes = remaining
             return None
-        body = data[position + _PREFIX.size : end]
+        body = data[at + _PREFIX.size : stop]
         if length > MAX_RECORD or length < _HEAD.size or zlib.crc32(body) != crc:
-            raise JournalCorrupt(segment=path.name, position=position, what="checksum")
+            raise JournalCorrupt(segment=path.name, position=self._position, what="checksum")
         sequence, kind, version, schema_size, source_size, offset, chain = _HEAD.unpack_from(body)
+        if sequence != self._sequence or chain != self._chain:
+            raise JournalCorrupt(
+                segment=path.name,
+                position=self._position,
+                expected=self._sequence,
+                found=sequence,
+                what="chain or sequence",
+            )
         schema_end = _HEAD.size + schema_size
         source_end = schema_end + source_size
         schema, source = body[_HEAD.size : schema_end].decode(), body[schema_end:source_end].decode()
         message = Encoded(schema, version, body[source_end:])
-        return Record(sequence, Kind(kind), source, offset, message, path, position, end, chain)
+        record = Record(
+            sequence, Kind(kind), source, offset, message, path, self._position, self._position + stop - at, chain
+        )
+        self._position = record.end
+        self._sequence += 1
+        self._chain = _link(chain, body)
+        return record
 
 
 class JournalTail(NamedTuple):

@@ -1,0 +1,21 @@
+"""The commands: running (`run`, `resume`), acting on a run, and looking at one."""
+
+from __future__ import annotations
+
+import typer
+
+from axiom.cli import bench, inspect, operate, run
+
+app = typer.Typer(
+    name="axiom",
+    help="An event-driven options market maker.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+run.register(app)
+operate.register(app)
+inspect.register(app)
+bench.register(app)
+
+__all__ = ["app"]

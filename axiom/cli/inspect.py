@@ -1,0 +1,145 @@
+"""`axiom replay|diff|report|tail|topics|doctor`: look at runs and at the machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from axiom.cli.options import AsJson, RunName, RunsRoot
+from axiom.compose import SHARD, Composer
+from axiom.console import print_json, say
+from axiom.control import ADDRESS_FILE
+from axiom.doctor import examine
+from axiom.finish import rebuild
+from axiom.runs import ROOT, RunFolder
+from axiom.tail import follow, print_event, topic_of
+from domain.topics import TOPICS
+from streams.journal import JournalReader
+from streams.replay import Replay, diff, grouped
+from streams.shard import Shard
+
+_HOUR_MS = 3_600_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for name, command in (
+        ("replay", replay_command),
+        ("diff", diff_command),
+        ("report", report_command),
+        ("tail", tail_command),
+        ("topics", topics_command),
+        ("doctor", doctor_command),
+    ):
+        app.command(name)(command)
+
+
+def replay_command(run: RunName = "last", runs: RunsRoot = ROOT, as_json: AsJson = False) -> None:
+    """Run the journal of a run again and compare every output. Nothing can reach a venue."""
+    folder = RunFolder.find(runs, run)
+    began = time.monotonic()
+    reader = JournalReader(folder.journal)
+    result = Replay(Shard(SHARD, Composer().stages)).run(grouped(reader))
+    value = {
+        "run": folder.path.name,
+        "digest": result.digest,
+        "journal_digest": result.journal_digest,
+        "equal": result.is_equal,
+        "difference": result.difference,
+        "inputs": result.inputs,
+        "outputs": result.outputs,
+        "torn_bytes": reader.torn_bytes,
+        "wall_s": round(time.monotonic() - began, 3),
+    }
+    if as_json:
+        print_json(value)
+    else:
+        said = "equal" if result.is_equal else f"DIFFERS: {result.difference}"
+        say(f"{folder.path.name}: {said}; {result.inputs:,} inputs, {result.outputs:,} outputs, {value['wall_s']} s")
+        say(f"digest {result.digest}")
+    raise typer.Exit(0 if result.is_equal else 1)
+
+
+def diff_command(
+    first: Annotated[str, typer.Argument(help="A run.")],
+    second: Annotated[str, typer.Argument(help="Another run.")],
+    runs: RunsRoot = ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Name the first event in which two runs differ."""
+    left, right = RunFolder.find(runs, first), RunFolder.find(runs, second)
+    difference = diff(JournalReader(left.journal), JournalReader(right.journal))
+    if as_json:
+        print_json(
+            {"first": left.path.name, "second": right.path.name, "equal": not difference, "difference": difference}
+        )
+    else:
+        say(difference or "equal")
+    raise typer.Exit(1 if difference else 0)
+
+
+def report_command(run: RunName = "last", runs: RunsRoot = ROOT, as_json: AsJson = False) -> None:
+    """Write the tables, the summary and the report of a run again, from its journal."""
+    folder = RunFolder.find(runs, run)
+    summary = rebuild(folder)
+    if as_json:
+        print_json(summary)
+    else:
+        say(f"report {folder.report}")
+
+
+def tail_command(
+    run: RunName = "last",
+    topic: Annotated[str, typer.Argument(help="Topic, or the end of its name: greeks, fills, pnl.")] = "risk.pnl",
+    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more while the run lives.")] = False,
+    limit: Annotated[int, typer.Option(help="Stop after so many events; 0 has no end.")] = 0,
+    rows: Annotated[int, typer.Option(help="Rows of a frame to print.")] = 5,
+    runs: RunsRoot = ROOT,
+) -> None:
+    """Print what a topic of a run carried, one JSON object a line."""
+    folder = RunFolder.find(runs, run)
+    chosen = topic_of(topic)
+    count = 0
+    for event in follow(folder, chosen, is_alive=lambda: follow_on and (folder.path / ADDRESS_FILE).exists()):
+        print_event(event, rows)
+        count += 1
+        if limit and count >= limit:
+            return
+
+
+def topics_command(as_json: AsJson = False) -> None:
+    """List the topics and what they carry."""
+    if as_json:
+        print_json(
+            {
+                "topics": [
+                    {
+                        "name": topic.name,
+                        "about": topic.about,
+                        "retention_ms": topic.retention_ms,
+                        "compacted": topic.is_compacted,
+                        "events": [kind.__name__ for kind in topic.carries],
+                    }
+                    for topic in TOPICS
+                ]
+            }
+        )
+        return
+    for topic in TOPICS:
+        kept = f"{topic.retention_ms // _HOUR_MS} h{', compacted' if topic.is_compacted else ''}"
+        say(f"{topic.name:20} {kept:18} {', '.join(kind.__name__ for kind in topic.carries)}")
+
+
+def doctor_command(runs: RunsRoot = Path("runs"), as_json: AsJson = False) -> None:
+    """Say what this machine has, and what each absence costs."""
+    findings = examine(runs)
+    if as_json:
+        print_json({"findings": [finding.as_dict() for finding in findings], "ok": all(f.is_ok for f in findings)})
+        return
+    for finding in findings:
+        say(f"{'ok ' if finding.is_present else '-- '} {finding.name:22} {finding.detail}")
+        if not finding.is_present:
+            say(f"    {finding.cost}")

@@ -1,0 +1,178 @@
+"""`axiom run` and `axiom resume`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from axiom import settings as settings_module
+from axiom.cli.options import AsJson, RunName, RunsRoot
+from axiom.console import print_json, say
+from axiom.control import ADDRESS_FILE, ControlServer, send_command
+from axiom.finish import finish
+from axiom.launch import operator, resume, start
+from axiom.live import LiveView
+from axiom.runs import ROOT, RunConfig, RunFolder
+from axiom.telemetry import PrometheusMetrics, configure_logs
+from domain.commands import ResumeQuoting
+from domain.errors import InputError
+from streams.embedded import Outcome
+
+INTERRUPTED = 130
+SOURCES = ("lean", "massive-files", "synthetic")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("run")(run_command)
+    app.command("resume")(resume_command)
+
+
+def run_command(  # noqa: PLR0913  # one parameter for each option
+    source: Annotated[str, typer.Option(help=f"Where the market comes from: {', '.join(SOURCES)}.")] = "synthetic",
+    path: Annotated[Path | None, typer.Option(help="Folder of the recorded files.")] = None,
+    underlying: Annotated[str, typer.Option(help="Symbol of the underlying.")] = "",
+    date: Annotated[str, typer.Option(help="Trade date, YYYY-MM-DD.")] = "",
+    speed: Annotated[str, typer.Option(help="Event seconds per second, or max.")] = "max",
+    venues: Annotated[str, typer.Option(help="direct: simulated venues in this process.")] = "direct",
+    positions: Annotated[Path | None, typer.Option(help="CSV of start-of-day positions.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus on loopback; 0 takes a free port.")] = 0,
+    run_id: Annotated[str, typer.Option("--id", help="Name of the run; made from source and time when absent.")] = "",
+    runs: RunsRoot = ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Run one day of one underlying: market in; quotes, hedges, fills and an explained P&L out."""
+    if source not in SOURCES:
+        raise InputError("unknown source", field="source", value=source, known=", ".join(SOURCES))
+    if venues != "direct":
+        raise InputError("unknown venues", field="venues", value=venues, known="direct")
+    loaded = settings_module.load(settings, os.environ)
+    if source == "synthetic":
+        underlying, date = loaded.synthetic.symbol, loaded.synthetic.trade_date
+    elif path is None or not underlying or not date:
+        raise InputError("a recorded run needs --path, --underlying and --date", field="source", value=source)
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
+    config = RunConfig(
+        run=run_id or f"{parse_date(date):%Y%m%d}-{underlying}-{source}-{stamp}-{os.getpid()}",
+        source=source,
+        path="" if path is None else str(path.resolve()),
+        underlying=underlying,
+        trade_date=date,
+        speed=parse_speed(speed),
+        venues=venues,
+        positions="" if positions is None else str(positions.resolve()),
+        settings=loaded.to_json(),
+    )
+    folder = RunFolder.create(runs, config)
+    _drive(folder, is_resume=False, metrics_port=metrics_port, as_json=as_json)
+
+
+def resume_command(
+    run: RunName = "last",
+    underlying: Annotated[str, typer.Option(help="Of a live run: what to resume; empty is the firm.")] = "",
+    user: Annotated[str, typer.Option(help="Who asks.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    metrics_port: Annotated[int, typer.Option(help="Prometheus on loopback; 0 takes a free port.")] = 0,
+    runs: RunsRoot = ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run that was killed or interrupted; lift a pause where the run is alive."""
+    folder = RunFolder.find(runs, run)
+    if (folder.path / ADDRESS_FILE).exists() and is_alive(folder):
+        request = {"command": "resume", "underlying": underlying, "user": user or getpass.getuser(), "reason": reason}
+        answer = send_command(folder.path, {**request, "reason": reason or "resumed by command"})
+        print_json(answer) if as_json else say(f"{folder.path.name}: {answer}")
+        raise typer.Exit(0 if answer.get("applied") else 1)
+    _drive(folder, is_resume=True, metrics_port=metrics_port, as_json=as_json)
+
+
+def is_alive(folder: RunFolder) -> bool:
+    """Whether the process of a run lives."""
+    try:
+        os.kill(int((folder.path / "pid").read_text()), 0)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def parse_speed(text: str) -> float:
+    """0 for max.
+
+    Raises:
+        InputError: Neither `max` nor a positive number.
+    """
+    if text == "max":
+        return 0.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not speed > 0:
+        raise InputError("speed must be max or a positive number", field="speed", value=text)
+    return speed
+
+
+def parse_date(text: str) -> dt.date:
+    """A date as YYYY-MM-DD.
+
+    Raises:
+        InputError: It is not one.
+    """
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError("date must be YYYY-MM-DD", field="date", value=text) from error
+
+
+def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bool) -> None:
+    began = time.monotonic()
+    log = configure_logs(folder.log)
+    (folder.path / "pid").write_text(str(os.getpid()))
+    control = ControlServer(folder.path)
+    _stop_on_signals(control)
+    metrics = PrometheusMetrics()
+    port = metrics.serve(metrics_port)
+    view = LiveView(is_shown=sys.stdout.isatty() and not as_json, metrics=metrics)
+    structlog.get_logger().info("run.started", run=folder.path.name, metrics=f"http://127.0.0.1:{port}/metrics")
+    if not as_json:
+        say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
+    try:
+        launch = (resume if is_resume else start)(folder, control, [view], metrics)
+        if is_resume and folder.interrupted.exists():
+            control.submit(operator(ResumeQuoting, launch.recording.underlying, "resumed after an interrupt"))
+            folder.interrupted.unlink()
+        view.begin(launch.recording)
+        with view:
+            outcome = launch.go()
+        launch.close()
+    finally:
+        control.close()
+        (folder.path / "pid").unlink(missing_ok=True)
+    structlog.get_logger().info("run.stopped", run=folder.path.name, outcome=outcome.value)
+    if outcome is Outcome.STOPPED:
+        folder.interrupted.touch()
+        say(f"interrupted: quotes are cancelled; go on with: axiom resume {folder.path.name}")
+        raise typer.Exit(INTERRUPTED)
+    summary = finish(folder, launch, wall_s=time.monotonic() - began)
+    log.flush()
+    print_json(summary) if as_json else say(view.summary(summary, folder))
+    if summary["problems"]:
+        raise typer.Exit(1)
+
+
+def _stop_on_signals(control: ControlServer) -> None:
+    def stop(*_: object) -> None:
+        control.should_stop = True
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, stop)
