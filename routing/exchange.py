@@ -174,6 +174,11 @@ class Exchange:
         """Return price and size of the market's book as the venue shows it. Each of shape (2, n + 1), STOCK last."""
         return self._book.price.copy(), self._book.size.copy()
 
+    def disconnect(self) -> None:
+        """Lose the connection: quotes and orders are removed, and nobody is told."""
+        self._quotes.pull(())
+        self._orders.cancel_silently()
+
     # --- from us ------------------------------------------------------------------------------------------------------
     def submit(self, clearance: Clearance, ts: int) -> list[Event]:
         """Take a message of ours.

@@ -155,6 +155,11 @@ class OrderEntry:
         """End every working order: the session closed."""
         return [self._end(order, ExecType.EXPIRED, text="session closed") for order in list(self.working.values())]
 
+    def cancel_silently(self) -> None:
+        """Cancel every working order without a report: the connection is gone."""
+        self._done.update(dict.fromkeys(self.working, OrdStatus.CANCELED))
+        self.working.clear()
+
     # --- from the market ----------------------------------------------------------------------------------------------
     def contracts(self) -> list[int]:
         """Return the contracts that have a working order, each once, the oldest order's first."""
