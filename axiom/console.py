@@ -1,4 +1,4 @@
-"""What commands print: text for people on standard output, or one JSON object last; logs and errors on standard error."""
+"""What commands print: text for people or one JSON object on standard output, errors on standard error."""
 
 from __future__ import annotations
 

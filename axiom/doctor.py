@@ -71,7 +71,11 @@ def _kernels() -> Finding:
         return Finding(
             name="pricing kernels", is_present=False, detail=str(error), cost="nothing is priced", is_needed=True
         )
-    return Finding(name="pricing kernels", is_present=True, detail=backend.describe(), cost="", is_needed=True)
+    found = backend.describe()
+    detail = (
+        f"{found.device}, {found.isa}, {found.lanes} contracts at a time; also {', '.join(found.supported_isas[1:])}"
+    )
+    return Finding(name="pricing kernels", is_present=True, detail=detail, cost="", is_needed=True)
 
 
 def _program(name: str, candidates: tuple[str, ...], cost: str) -> Finding:

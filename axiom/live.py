@@ -1,4 +1,4 @@
-"""The live terminal view of a run: underlying, quotes against NBBO, position Greeks, fills, P&L, latencies, progress."""
+"""The live terminal view of a run: underlying, quotes against NBBO, position, fills, P&L, latencies, progress."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime as dt
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -49,7 +48,7 @@ _UNITS: Final = 10_000.0
 
 
 class LiveView:
-    """Collects what a person wants to see, and counts it for the metrics. Drawing costs nothing when it is not shown."""
+    """Collects what a person wants to see, and counts it for the metrics. Drawn only when it is shown."""
 
     def __init__(self, *, is_shown: bool, metrics: Metrics, console: Console | None = None) -> None:
         self._is_shown = is_shown
@@ -160,7 +159,8 @@ class LiveView:
             else self._chain.contracts[fill.contract].osi
         )
         kind = "quote" if fill.is_quote else fill.intent
-        return f"{ny_time(fill.ts_event):%H:%M:%S} {kind:8} {fill.side:4} {fill.quantity:>6} {name} @ {fill.price / _UNITS:.2f}"
+        clock = f"{ny_time(fill.ts_event):%H:%M:%S}"
+        return f"{clock} {kind:8} {fill.side:4} {fill.quantity:>6} {name} @ {fill.price / _UNITS:.2f}"
 
     def render(self) -> Group:
         """The screen."""
@@ -216,14 +216,16 @@ class LiveView:
         pnl = summary["pnl"]
         parts = ", ".join(f"{name} {pnl[name]:,.0f}" for name in ("spread", "delta", "gamma", "vega", "theta", "rest"))
         ticks = summary["tick_to_quote_us"]
+        counts = [
+            f"{name.replace('_', ' ')} {summary[name]:,}" for name in ("events", "quotes_sent", "orders", "fills")
+        ]
         lines = [
-            f"{summary['label']}",
-            f"events {summary['events']:,}  quotes {summary['quotes_sent']:,}  orders {summary['orders']:,}"
-            f"  fills {summary['fills']:,}",
+            summary["label"],
+            "  ".join(counts),
             f"P&L {pnl['total']:,.0f}: {parts}, hedging {pnl['hedging']:,.0f}, fees {pnl['fees']:,.0f}",
-            f"tick to quote p50 {ticks.get('p50', 0):,.0f} us, p99 {ticks.get('p99', 0):,.0f} us"
-            f"  peak memory {summary['peak_rss_mib']:,.0f} MiB  {summary['wall_s']:.1f} s",
+            f"tick to quote p50 {ticks.get('p50', 0):,.0f} us, p99 {ticks.get('p99', 0):,.0f} us",
+            f"peak memory {summary['peak_rss_mib']:,.0f} MiB, {summary['wall_s']:.1f} s",
             f"digest {summary['digest']}",
-            f"report {Path(folder.report)}",
+            f"report {folder.report}",
         ]
         return "\n".join(lines + [f"PROBLEM: {problem}" for problem in summary["problems"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -102,12 +103,9 @@ def tail_command(
     """Print what a topic of a run carried, one JSON object a line."""
     folder = RunFolder.find(runs, run)
     chosen = topic_of(topic)
-    count = 0
-    for event in follow(folder, chosen, is_alive=lambda: follow_on and (folder.path / ADDRESS_FILE).exists()):
+    events = follow(folder, chosen, is_alive=lambda: follow_on and (folder.path / ADDRESS_FILE).exists())
+    for event in islice(events, limit or None):
         print_event(event, rows)
-        count += 1
-        if limit and count >= limit:
-            return
 
 
 def topics_command(as_json: AsJson = False) -> None:

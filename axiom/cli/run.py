@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
     app.command("resume")(resume_command)
 
 
-def run_command(  # noqa: PLR0913  # one parameter for each option
+def run_command(  # one parameter for each option
     source: Annotated[str, typer.Option(help=f"Where the market comes from: {', '.join(SOURCES)}.")] = "synthetic",
     path: Annotated[Path | None, typer.Option(help="Folder of the recorded files.")] = None,
     underlying: Annotated[str, typer.Option(help="Symbol of the underlying.")] = "",
