@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from domain.commands import Side
 from domain.frames import QuoteFrame
 from domain.price import Tick, round_down, round_up
 
@@ -39,6 +40,16 @@ class Ladder(NamedTuple):
         """No quotes: shape is (n,) or (venues, n)."""
         full = (*shape[:-1], 2, shape[-1])
         return cls(np.zeros(full, dtype=np.int64), np.zeros(full, dtype=np.int64))
+
+    def trade(self, row: int, contract: int, side: Side, quantity: int, price: int) -> None:
+        """Take a fill off a book of (venues, 2, n), in place. A late one, at a price not shown any more, is ignored."""
+        column = BID if side == "buy" else ASK
+        if int(self.price[row, column, contract]) != price:
+            return
+        left = max(int(self.size[row, column, contract]) - quantity, 0)
+        self.size[row, column, contract] = left
+        if left == 0:
+            self.price[row, column, contract] = 0
 
     def copy(self) -> Ladder:
         """An independent copy."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from domain.commands import Side
 from domain.frames import QuoteRefusalFrame
-from quoting.ladder import ASK, BID, Ladder, Mask
+from quoting.ladder import Ladder, Mask
 
 Ints = npt.NDArray[np.int64]
 
@@ -78,7 +78,7 @@ class Shown:
         """Take over what was just sent: the entries of a mask, in the mass quote of that number."""
         for row in np.flatnonzero(mask.any(axis=1)).tolist():
             self._awaiting[row].append((number, ts))
-        had = self.book.size[:, BID] + self.book.size[:, ASK] > 0
+        had = self.book.size.any(axis=1)
         self._had_quote = np.where(mask, had, self._had_quote)
         self._written_by[mask] = number
         self.book = book
@@ -146,16 +146,10 @@ class Shown:
         self.book.size[row][:, gone] = 0
 
     def filled(self, venue: int, contract: int, side: Side, quantity: int, price: int) -> None:
-        """A quote traded: less of it is left. A late fill at a price that we no longer show changes nothing."""
-        row, column = self._row.get(venue), BID if side == "buy" else ASK
-        if row is None or not 0 <= contract < self.away_until.shape[1]:
-            return
-        if int(self.book.price[row, column, contract]) != price:
-            return
-        left = max(int(self.book.size[row, column, contract]) - quantity, 0)
-        self.book.size[row, column, contract] = left
-        if left == 0:
-            self.book.price[row, column, contract] = 0
+        """A quote traded: less of it is left."""
+        row = self._row.get(venue)
+        if row is not None and 0 <= contract < self.away_until.shape[1]:
+            self.book.trade(row, contract, side, quantity, price)
 
     def state(self) -> dict[str, Any]:
         """What a snapshot keeps."""
