@@ -26,7 +26,11 @@ EMPTY_FIELD: Final = "empty field"
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-_PATTERNS: Final = {pa.int64(): _INTEGER, pa.float64(): _DECIMAL}
+
+INTEGER: Final = pa.int64()
+DECIMAL: Final = pa.float64()
+TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+_PATTERNS: Final = {INTEGER: _INTEGER, DECIMAL: _DECIMAL}
 
 
 class BadRow(NamedTuple):
@@ -41,12 +45,14 @@ class Rows(NamedTuple):
     """The lines that could be read.
 
     Attributes:
-        columns: Named columns of equal length; an optional field that was empty is 0.
+        columns: Named columns of equal length; an optional field that was empty is 0, text a code into `labels`.
+        labels: Distinct values of each text column, in order of appearance.
         line: Position of each row's line in the text, ascending from 0.
         bad: The lines that could not, ascending.
     """
 
     columns: dict[str, Column]
+    labels: dict[str, list[str]]
     line: npt.NDArray[np.int64]
     bad: list[BadRow]
 
@@ -76,7 +82,7 @@ def parse(
     Args:
         text: Lines, separated by newlines. Empty ones are skipped.
         names: Every column of a line, in order.
-        types: The wanted columns: `pa.int64()`, `pa.float64()` or `pa.string()` (returned as an object column).
+        types: The wanted columns: `INTEGER`, `DECIMAL` or `TEXT`.
         optional: Wanted columns whose field may be empty.
 
     Returns:
@@ -84,23 +90,30 @@ def parse(
         an empty field that is not optional. No exception, whatever the bytes.
     """
     may_be_empty = frozenset(optional)
-    lines = count_lines(text)
+    if not text:
+        return _parse_each(text, names, types, may_be_empty)
     try:
         table = _read(text, names, types)
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         table = None
-    if (
-        table is not None
-        and table.num_rows == lines
-        and not any(table[name].null_count for name in types if name not in may_be_empty)
-    ):
-        return Rows(_columns(table, types), np.arange(lines, dtype=np.int64), [])
-    return _parse_each(text, names, types, may_be_empty)
+    if table is None or table.num_rows != count_lines(text):
+        return _parse_each(text, names, types, may_be_empty)
+    if any(table[name].null_count for name in types if name not in may_be_empty):
+        return _parse_each(text, names, types, may_be_empty)
+    columns: dict[str, Column] = {}
+    labels: dict[str, list[str]] = {}
+    for name, kind in types.items():
+        values: Any = table[name]  # the stubs know no fill value but a null, and no dictionary
+        if kind == TEXT:
+            coded = values.unify_dictionaries().combine_chunks()
+            columns[name] = coded.indices.to_numpy().astype(np.int64)
+            labels[name] = coded.dictionary.to_pylist()
+        else:
+            columns[name] = values.fill_null(0).to_numpy()
+    return Rows(columns, labels, np.arange(table.num_rows, dtype=np.int64), [])
 
 
 def _read(text: bytes, names: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
-    if not text:
-        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
     return pacsv.read_csv(
         pa.BufferReader(text),  # type: ignore[arg-type]  # the stubs know no native file
         # The block holds the whole text: rows keep their order and no thread is needed.
@@ -109,17 +122,6 @@ def _read(text: bytes, names: Sequence[str], types: Mapping[str, pa.DataType]) -
             column_types=dict(types), include_columns=list(types), null_values=[""], strings_can_be_null=True
         ),
     )
-
-
-def _columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> dict[str, Column]:
-    columns: dict[str, Column] = {}
-    for name, kind in types.items():
-        values: Any = table[name]  # the stubs know no fill value but a null
-        if kind == pa.string():
-            columns[name] = values.fill_null("").combine_chunks().to_numpy(zero_copy_only=False)
-        else:
-            columns[name] = values.fill_null(0).to_numpy()
-    return columns
 
 
 def _parse_each(
@@ -143,14 +145,16 @@ def _parse_each(
         else:
             bad.append(BadRow(number, reason, _shown(line)))
     columns: dict[str, Column] = {}
+    labels: dict[str, list[str]] = {}
     for position, name, _ in wanted:
-        kind = types[name]
         values = [fields[position] for fields in good]
-        if kind == pa.string():
-            columns[name] = np.array(values, dtype=object)
+        if types[name] == TEXT:
+            code = {value: at for at, value in enumerate(dict.fromkeys(values))}
+            columns[name], labels[name] = np.array([code[value] for value in values], np.int64), list(code)
         else:
-            columns[name] = np.array([value or "0" for value in values], dtype=str).astype(kind.to_pandas_dtype())
-    return Rows(columns, np.array(line_of, dtype=np.int64), bad)
+            dtype = np.int64 if types[name] == INTEGER else np.float64
+            columns[name] = np.array([value or "0" for value in values], dtype=str).astype(dtype)
+    return Rows(columns, labels, np.array(line_of, dtype=np.int64), bad)
 
 
 def _fields(line: bytes, expected: int) -> tuple[list[str], str | None]:

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from domain.calendar import Session
 from domain.chain import Chain
-from domain.errors import DataError, InputError, UnknownContract
+from domain.errors import DataError, InputError
 from domain.frames import NbboFrame, OpenInterestFrame, TradeFrame
-from domain.instrument import OptionContract
+from domain.price import Units
 from domain.roots_table import ROOT_TERMS
-from streams.lean_archive import Asset, Bars, Kind, decode
-from streams.recorded import (
-    LISTED_BEFORE_OPEN_NS,
-    MINUTE_NS,
-    Recording,
-    Refusals,
-    Step,
-    StockBar,
-    StockQuote,
-    Tape,
-    note_quality,
-    observed_ticks,
-    option_hours,
-)
+from streams.lean_archive import KINDS, Asset, Bars, Kind, decode
+from streams.recorded import Recording, Step, StockBar, StockQuote, Tape, observed_ticks, option_hours
+from streams.refusals import MINUTE_NS, Refusals
 
 Ints = npt.NDArray[np.int64]
 
 _OPTION_ASSETS: Final = ("option", "indexoption")
+_NBBO: Final = ("bid", "bid_size", "ask", "ask_size")
+_PRINTS: Final = ("close", "low", "high", "volume")
 
 
 class Folder(NamedTuple):
@@ -69,44 +60,27 @@ def open_lean(path: Path | str, underlying: str, trade_date: dt.date) -> Recordi
     hours = option_hours(name, trade_date, is_index=is_index)
     refusals = Refusals(hours)
 
-    def read(file: Path, kind: Kind, asset: Asset) -> tuple[str, Bars]:
-        source = file.name if asset == "option" else f"{asset} {file.name}"
-        with file.open("rb") as stream:
-            bars = decode(
-                stream,
-                kind,
-                asset=asset,
-                source=source,
-                underlying=name,
-                trade_date=trade_date,
-                refusals=refusals,
-            )
-        return source, bars
+    def read(kind: Kind, asset: Asset, files: list[Path]) -> list[tuple[str, Bars]]:
+        found: list[tuple[str, Bars]] = []
+        for file in files:
+            source = file.name if asset == "option" else f"{asset} {file.name}"
+            with file.open("rb") as stream:
+                bars = decode(stream, kind, asset, source=source, underlying=name, refusals=refusals)
+            found.append((source, bars))
+        return found
 
-    def read_options(kind: Kind) -> list[tuple[str, Bars]]:
-        return [read(file, kind, "option") for file in _archives(folders, trade_date, kind)]
-
-    def read_stock(kind: Kind) -> list[tuple[str, Bars]]:
-        asset: Asset = "index" if is_index else "equity"
-        folder = data / asset / "usa" / "minute" / name.lower()
-        return [read(file, kind, asset) for file in sorted(folder.glob(f"{trade_date:%Y%m%d}_{kind}*.zip"))]
-
-    quotes, trades, interest = read_options("quote"), read_options("trade"), read_options("openinterest")
-    contracts = {c for _, bars in (*quotes, *trades) for c in bars.members if c is not None}
+    quotes, trades, interest = (read(kind, "option", _archives(folders, trade_date, kind)) for kind in KINDS)
+    stock: Asset = "index" if is_index else "equity"
+    stock_folder = [Folder(data / stock / "usa" / "minute" / name.lower(), is_index)]
+    stock_quotes = Levels.of(read("quote", stock, _archives(stock_folder, trade_date, "quote")))
+    stock_trades = Levels.of(read("trade", stock, _archives(stock_folder, trade_date, "trade")))
+    contracts = {contract for _, bars in (*quotes, *trades) for contract in bars.members if contract is not None}
     if not contracts:
         raise DataError("no contract in the archives", source=", ".join(source for source, _ in quotes))
     chain = Chain(name, trade_date, contracts)
-    day = Day(chain, hours, refusals)
-    quotes_table = day.table(quotes)
-    trades_table = day.table(trades)
-    stock_quotes = day.in_session(read_stock("quote"))
-    stock_trades = day.in_session(read_stock("trade"))
-    if stock_trades is None and stock_quotes is None:
-        refusals.add("lean", "no underlying", f"no minute bars of {name} on {trade_date.isoformat()}")
-    elif stock_quotes is None and not is_index:
-        refusals.add("lean", "no underlying quotes", f"no minute quote bars of {name} on {trade_date.isoformat()}")
-    note_quality(quotes_table.nbbo(), quotes_table.ts, chain, refusals, "+".join(source for source, _ in quotes))
-    ticks = observed_ticks(chain.contracts, trade_date, (quotes_table.nbbo(),), refusals, "lean")
+    open_interest = _open_interest(chain, interest, refusals)
+    day = Day(Table.of(chain, quotes, refusals), Table.of(chain, trades, refusals), stock_quotes, stock_trades)
+    day.report_missing(name, refusals, is_index=is_index)
     return Tape(
         name=f"lean:{symbol}:{trade_date.isoformat()}",
         is_synthetic=False,
@@ -114,9 +88,9 @@ def open_lean(path: Path | str, underlying: str, trade_date: dt.date) -> Recordi
         hours=hours,
         total_steps=(hours.close_ns - hours.open_ns) // MINUTE_NS,
         contracts=chain.contracts,
-        ticks=ticks,
-        steps=_Steps(quotes_table, trades_table, stock_quotes, stock_trades, is_index=is_index),
-        open_interest=day.open_interest(interest),
+        ticks=observed_ticks(chain.contracts, trade_date, partial(day.prices, chain), refusals, "lean"),
+        steps=day.steps,
+        open_interest=open_interest,
         degraded=refusals.events(name),
     )
 
@@ -196,123 +170,114 @@ class Table(NamedTuple):
     contract: Ints
     columns: dict[str, Ints]
 
+    @classmethod
+    def of(cls, chain: Chain, archives: list[tuple[str, Bars]], refusals: Refusals) -> Table:
+        """Put archives together. A bar that two of them hold is taken from the first, and counted."""
+        if not archives:
+            return cls(np.empty(0, np.int64), np.empty(0, np.int64), {})
+        parts = [bars for _, bars in archives]
+        contract = np.concatenate([_positions(chain, bars) for bars in parts])
+        ts = np.concatenate([bars.ts for bars in parts]) + MINUTE_NS
+        order = np.lexsort((contract, ts))
+        again = np.zeros(len(order), np.bool_)
+        again[1:] = (np.diff(ts[order]) == 0) & (np.diff(contract[order]) == 0)
+        if again.any():
+            rows = order[again]
+            reason = "bar in two archives"
+            refusals.add_rows(
+                archives[-1][0], reason, ts[rows], lambda at: chain.contracts[int(contract[rows[at]])].osi
+            )
+            order = order[~again]
+        columns = {name: np.concatenate([bars.columns[name] for bars in parts])[order] for name in parts[0].columns}
+        return cls(ts[order], contract[order], columns)
+
     def rows(self, ts: int) -> slice:
         """Where the bars that closed at that instant stand."""
         return slice(int(np.searchsorted(self.ts, ts)), int(np.searchsorted(self.ts, ts, side="right")))
 
-    def nbbo(self, rows: slice = slice(None)) -> NbboFrame:
-        """Bars of quotes as a frame of their closing quotes."""
-        c = self.columns
-        return NbboFrame(self.contract[rows], c["bid"][rows], c["bid_size"][rows], c["ask"][rows], c["ask_size"][rows])
 
-    def trades(self, rows: slice) -> TradeFrame:
-        """Bars of trades as a frame."""
-        c = self.columns
-        return TradeFrame(self.contract[rows], c["close"][rows], c["low"][rows], c["high"][rows], c["volume"][rows])
+class Levels(NamedTuple):
+    """Bars of the underlying, in time order."""
+
+    ts: list[int]
+    rows: list[tuple[int, ...]]
+
+    @classmethod
+    def of(cls, archives: list[tuple[str, Bars]]) -> Levels:
+        """Take the first archive; a second one of the same day would be a copy."""
+        if not archives:
+            return cls([], [])
+        bars = archives[0][1]
+        columns = [bars.columns[name].tolist() for name in bars.columns]
+        return cls((bars.ts + MINUTE_NS).tolist(), list(zip(*columns, strict=True)))
 
 
 class Day:
-    """Puts the bars of several archives together."""
+    """The bars of a day, and the steps that they make."""
 
-    def __init__(self, chain: Chain, hours: Session, refusals: Refusals) -> None:
-        self._chain = chain
-        self._hours = hours
-        self._refusals = refusals
-
-    def in_session(self, archives: list[tuple[str, Bars]]) -> Bars | None:
-        """Return the bars of the underlying that start and end inside the session, None where there are none."""
-        parts = [self._inside(source, bars) for source, bars in archives]
-        return next((bars for bars in parts if len(bars.ts)), None)
-
-    def table(self, archives: list[tuple[str, Bars]]) -> Table:
-        """Return the bars of contracts that start and end inside the session."""
-        parts = [self._inside(source, bars) for source, bars in archives]
-        contract = np.concatenate([self._positions(bars) for bars in parts] or [np.empty(0, np.int64)])
-        ts = np.concatenate([bars.ts for bars in parts] or [np.empty(0, np.int64)]) + MINUTE_NS
-        order = np.lexsort((contract, ts))
-        names = parts[0].columns if parts else ("close", "low", "high", "volume")
-        columns = {name: np.concatenate([bars.columns[name] for bars in parts])[order] for name in names if parts}
-        return Table(ts[order], contract[order], columns)
-
-    def open_interest(self, archives: list[tuple[str, Bars]]) -> OpenInterestFrame:
-        """Return the open interest that was out before the session, in dense-index order; the rest is counted."""
-        known = np.full(len(self._chain), -1, np.int64)
-        published = self._hours.open_ns - LISTED_BEFORE_OPEN_NS
-        for source, bars in archives:
-            positions = self._positions(bars)
-            unlisted = positions < 0
-            late = ~unlisted & (bars.ts > published)
-            self._refuse(source, "unknown contract", bars, unlisted)
-            self._refuse(source, "open interest after the listing", bars, late)
-            good = ~unlisted & ~late
-            known[positions[good]] = bars.columns["open_interest"][good]
-        rows = np.flatnonzero(known >= 0)
-        return OpenInterestFrame(rows, known[rows])
-
-    def _positions(self, bars: Bars) -> Ints:
-        """Return the dense index of each bar's contract, -1 where the chain does not list it."""
-        lookup = np.array([self._position(contract) for contract in bars.members] or [-1], dtype=np.int64)
-        return lookup[bars.member]
-
-    def _position(self, contract: OptionContract | None) -> int:
-        try:
-            return -1 if contract is None else self._chain.index_of(contract)
-        except UnknownContract:
-            return -1
-
-    def _inside(self, source: str, bars: Bars) -> Bars:
-        early, late = bars.ts < self._hours.open_ns, bars.ts + MINUTE_NS > self._hours.close_ns
-        self._refuse(source, "before the open", bars, early)
-        self._refuse(source, "after the close", bars, late)
-        return bars.take(~(early | late)) if early.any() or late.any() else bars
-
-    def _refuse(self, source: str, reason: str, bars: Bars, bad: npt.NDArray[np.bool_]) -> None:
-        rows = np.flatnonzero(bad)
-        if not len(rows):
-            return
-
-        def example(at: int) -> str:
-            contract = bars.members[int(bars.member[rows[at]])]
-            minute = (int(bars.ts[rows[at]]) - self._hours.open_ns) // MINUTE_NS
-            return f"{self._chain.underlying if contract is None else contract.osi}, {minute} minutes from the open"
-
-        self._refusals.add_rows(source, reason, bars.ts[rows], example)
-
-
-class _Steps:
-    """Makes a fresh iterator of steps each time it is called: it holds the day, the iterator holds only its place."""
-
-    def __init__(
-        self, quotes: Table, trades: Table, stock_quotes: Bars | None, stock_trades: Bars | None, *, is_index: bool
-    ) -> None:
+    def __init__(self, quotes: Table, trades: Table, stock_quotes: Levels, stock_trades: Levels) -> None:
         self._quotes = quotes
         self._trades = trades
-        self._bars: dict[int, StockBar] = {}
-        self._levels: dict[int, StockQuote] = {}
-        if stock_trades is not None:
-            c = stock_trades.columns
-            rows = zip(c["close"].tolist(), c["low"].tolist(), c["high"].tolist(), c["volume"].tolist(), strict=True)
-            closes = (stock_trades.ts + MINUTE_NS).tolist()
-            self._bars = {ts: StockBar(*row) for ts, row in zip(closes, rows, strict=True)}
-            if is_index:
-                self._levels = {ts: StockQuote(bar.price, 0, bar.price, 0) for ts, bar in self._bars.items()}
-        if stock_quotes is not None:
-            c = stock_quotes.columns
-            sides = zip(
-                c["bid"].tolist(), c["bid_size"].tolist(), c["ask"].tolist(), c["ask_size"].tolist(), strict=True
-            )
-            closes = (stock_quotes.ts + MINUTE_NS).tolist()
-            self._levels = {ts: StockQuote(*row) for ts, row in zip(closes, sides, strict=True)}
-        stamps = {*np.unique(quotes.ts).tolist(), *np.unique(trades.ts).tolist(), *self._bars, *self._levels}
-        self._stamps = sorted(stamps)
+        self._bars = {ts: StockBar(*row) for ts, row in zip(stock_trades.ts, stock_trades.rows, strict=True)}
+        self._levels = {
+            ts: StockQuote(bid, bid_size, ask, ask_size)
+            for ts, (bid, ask, bid_size, ask_size) in zip(stock_quotes.ts, stock_quotes.rows, strict=True)
+        }
+        self._has_stock_quotes = bool(self._levels)
+        if not self._levels:  # an index, or a stock of which only trades were recorded: a level, not a quote
+            self._levels = {ts: StockQuote(bar.price, 0, bar.price, 0) for ts, bar in self._bars.items()}
 
-    def __call__(self) -> Iterator[Step]:
-        for ts in self._stamps:
-            trades, quotes = self._trades.rows(ts), self._quotes.rows(ts)
+    def report_missing(self, underlying: str, refusals: Refusals, *, is_index: bool) -> None:
+        """Say what the recording lacks."""
+        if not self._bars and not self._levels:
+            refusals.add("lean", "no underlying", f"no minute bars of {underlying} in the session")
+        elif not self._has_stock_quotes and not is_index:
+            refusals.add("lean", "no underlying quotes", f"the last trade of each minute stands for {underlying}")
+
+    def prices(self, chain: Chain, root: str) -> Units:
+        """Return the quoted prices of a root, each once."""
+        mine = np.array([contract.root == root for contract in chain.contracts])[self._quotes.contract]
+        sides = [self._quotes.columns["bid"][mine], self._quotes.columns["ask"][mine]]
+        seen: Units = np.unique(np.concatenate(sides))
+        return seen
+
+    def steps(self) -> Iterator[Step]:
+        """Yield what became known at each minute."""
+        quotes, trades = self._quotes, self._trades
+        stamps = {*np.unique(quotes.ts).tolist(), *np.unique(trades.ts).tolist(), *self._bars, *self._levels}
+        for ts in sorted(stamps):
+            q, t = quotes.rows(ts), trades.rows(ts)
+            nbbo = (
+                [quotes.columns[name][q] for name in ("bid", "bid_size", "ask", "ask_size")] if q.stop > q.start else []
+            )
+            prints = (
+                [trades.columns[name][t] for name in ("close", "low", "high", "volume")] if t.stop > t.start else []
+            )
             yield Step(
                 ts=ts,
-                trades=self._trades.trades(trades) if trades.stop > trades.start else None,
+                trades=TradeFrame(trades.contract[t], *prints) if prints else None,
                 stock_bar=self._bars.get(ts),
                 stock_quote=self._levels.get(ts),
-                nbbo=self._quotes.nbbo(quotes) if quotes.stop > quotes.start else None,
+                nbbo=NbboFrame(quotes.contract[q], *nbbo) if nbbo else None,
             )
+
+
+def _open_interest(chain: Chain, archives: list[tuple[str, Bars]], refusals: Refusals) -> OpenInterestFrame:
+    """Return open interest in dense-index order. That of contracts which nobody quoted is counted."""
+    known = np.full(len(chain), -1, np.int64)
+    for source, bars in archives:
+        positions = _positions(chain, bars)
+        for row in np.flatnonzero(positions < 0).tolist():
+            contract = bars.members[int(bars.member[row])]
+            refusals.add(source, "unknown contract", "" if contract is None else contract.osi, ts=int(bars.ts[row]))
+        listed = positions >= 0
+        known[positions[listed]] = bars.columns["open_interest"][listed]
+    rows = np.flatnonzero(known >= 0)
+    return OpenInterestFrame(rows, known[rows])
+
+
+def _positions(chain: Chain, bars: Bars) -> Ints:
+    """Return the dense index of each bar's contract, -1 where the chain does not list it."""
+    index = {contract: position for position, contract in enumerate(chain.contracts)}
+    lookup = [-1 if contract is None else index.get(contract, -1) for contract in bars.members]
+    return np.array(lookup or [-1], dtype=np.int64)[bars.member]

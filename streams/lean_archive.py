@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from domain.calendar import ny_ns
 from domain.errors import DataError, InputError
@@ -23,11 +22,14 @@ from domain.instrument import OptionContract, Right, option
 from domain.price import MAX_DOLLARS, PRICE_SCALE
 from domain.roots_table import Style
 from streams import csv_rows
-from streams.recorded import Refusals
+from streams.recorded import LISTED_BEFORE_OPEN_NS
+from streams.refusals import MINUTE_NS, Refusals, Sieve
 
 Ints = npt.NDArray[np.int64]
 Kind = Literal["quote", "trade", "openinterest"]
 Asset = Literal["option", "equity", "index"]
+
+KINDS: Final[tuple[Kind, ...]] = ("quote", "trade", "openinterest")
 
 MAX_ARCHIVE_BYTES: Final = 2 << 30
 """Unpacked size above which an archive is refused: a day of one chain is some tens of megabytes."""
@@ -87,11 +89,6 @@ class Bars(NamedTuple):
     ts: Ints
     columns: dict[str, Ints]
 
-    def take(self, rows: npt.NDArray[Any]) -> Bars:
-        """The bars of a mask or an index array."""
-        columns = {name: values[rows] for name, values in self.columns.items()}
-        return Bars(self.members, self.member[rows], self.ts[rows], columns)
-
 
 # --- Decoding ---------------------------------------------------------------------------------------------------------
 
@@ -126,16 +123,7 @@ def member_of(name: str, underlying: str) -> Member:
     return Member(date, contract)
 
 
-def decode(
-    stream: BinaryIO,
-    kind: Kind,
-    *,
-    asset: Asset,
-    source: str,
-    underlying: str,
-    trade_date: dt.date,
-    refusals: Refusals,
-) -> Bars:
+def decode(stream: BinaryIO, kind: Kind, asset: Asset, *, source: str, underlying: str, refusals: Refusals) -> Bars:
     """Decode an archive.
 
     Args:
@@ -144,20 +132,19 @@ def decode(
         asset: Whose bars: of option contracts, or of the underlying. Those of an index are in points and Central time.
         source: Name of the archive for messages.
         underlying: Symbol that its contracts must have.
-        trade_date: Day that its members must have.
-        refusals: Counts the rows that are left out, and why.
+        refusals: Names the session, and counts the rows that are left out.
 
     Returns:
-        The bars that are sound in themselves; whether they lie in the session is not judged.
+        The sound bars that start and end inside the session, or the open interest that was out before it.
 
     Raises:
         DataError: It is no zip, is cut off, or a member fails its checksum.
     """
-    is_index = asset == "index"
-    blobs, members, index = _members(stream, asset, source, (underlying, trade_date), refusals)
+    hours, is_index = refusals.hours, asset == "index"
+    blobs, members, index = _members(stream, asset, source, underlying, refusals)
     prices, sizes = _PRICES[kind], _SIZES[kind]
-    price_type = pa.float64() if is_index else pa.int64()
-    types = {"ms": pa.int64()} | dict.fromkeys(prices, price_type) | dict.fromkeys(sizes, pa.int64())
+    price_type = csv_rows.DECIMAL if is_index else csv_rows.INTEGER
+    types = {"ms": csv_rows.INTEGER} | dict.fromkeys(prices, price_type) | dict.fromkeys(sizes, csv_rows.INTEGER)
     first_line = np.concatenate([[0], np.cumsum([csv_rows.count_lines(blob) for _, blob in blobs], dtype=np.int64)])
     text = b"".join(blob if blob.endswith(b"\n") or not blob else blob + b"\n" for _, blob in blobs)
     rows = csv_rows.parse(text, _COLUMNS[kind], types, optional=prices if kind == "quote" else ())
@@ -170,41 +157,46 @@ def decode(
 
     for bad in rows.bad:
         refusals.add(source, bad.reason, example(bad.line))
-
-    blob_of = np.searchsorted(first_line, rows.line, side="right") - 1
-    values = {name: _units(rows.columns[name], is_index=is_index) for name in prices}
-    values |= {name: rows.columns[name] for name in sizes}
     ms = rows.columns["ms"] + (_CENTRAL_LAG_MS if is_index else 0)
-    inside = (ms >= 0) & (ms < _DAY_MS)
-    ts = ny_ns(trade_date) + np.where(inside, ms, 0) * _MS
-    bars = Bars(members, np.asarray(index, dtype=np.int64)[blob_of], ts, values)
-    line = rows.line
-
-    def refuse(good: npt.NDArray[np.bool_], reason: str) -> None:
-        nonlocal bars, line
-        if not good.all():
-            lost = line[~good]
-            refusals.add_rows(source, reason, bars.ts[~good], lambda at: example(int(lost[at])))
-            bars, line = bars.take(good), line[good]
-
-    good = np.ones(len(line), np.bool_)
-    for name in (*prices, *sizes):
-        good &= values[name] >= (1 if kind == "trade" and name in prices else 0)
-    refuse(inside, "stamp outside the day")
-    refuse(good[inside], "price not positive or volume negative" if kind == "trade" else "negative price or size")
-    in_range = np.ones(len(line), np.bool_)
-    for name in (*prices, *sizes):
-        in_range &= bars.columns[name] <= (_MAX_UNITS if name in prices else _MAX_SIZE)
-    refuse(in_range, "price or size out of range")
-    refuse(_moves_on(bars.member, bars.ts), "clock did not move on")
-    return bars
+    in_day = (ms >= 0) & (ms < _DAY_MS)
+    blob_of = np.searchsorted(first_line, rows.line, side="right") - 1
+    sieve = Sieve(
+        {name: _units(rows.columns[name], is_index=is_index) for name in prices}
+        | {name: rows.columns[name] for name in sizes}
+        | {
+            "ts": ny_ns(hours.date) + np.where(in_day, ms, 0) * _MS,
+            "member": np.asarray(index, dtype=np.int64)[blob_of],
+            "line": rows.line,
+        },
+        refusals,
+        source,
+        example,
+    )
+    sieve.keep(in_day, "stamp outside the day")
+    for name in prices:
+        if kind == "trade":
+            sieve.keep(sieve.columns[name] > 0, "price not positive")
+        sieve.keep(sieve.columns[name] >= 0, "negative price")
+        sieve.keep(sieve.columns[name] <= _MAX_UNITS, "price above a million dollars")
+    for name in sizes:
+        sieve.keep(sieve.columns[name] >= 0, "negative size")
+        sieve.keep(sieve.columns[name] <= _MAX_SIZE, "size out of range")
+    sieve.keep_moving("member")
+    if kind == "openinterest":
+        sieve.keep(sieve.columns["ts"] <= hours.open_ns - LISTED_BEFORE_OPEN_NS, "open interest after the listing")
+    else:
+        sieve.keep_inside(hours, MINUTE_NS)
+    if kind == "quote":
+        sieve.close_sides()
+        sieve.note_crossed()
+    c = sieve.columns
+    return Bars(members, c["member"], c["ts"], {name: c[name] for name in (*prices, *sizes)})
 
 
 def _members(
-    stream: BinaryIO, asset: Asset, source: str, day: tuple[str, dt.date], refusals: Refusals
+    stream: BinaryIO, asset: Asset, source: str, underlying: str, refusals: Refusals
 ) -> tuple[list[tuple[str, bytes]], tuple[OptionContract | None, ...], list[int]]:
     """Return the members of the day (name, content), the distinct contracts, and which one each member is of."""
-    underlying, trade_date = day
     blobs: list[tuple[str, bytes]] = []
     index: list[int] = []
     seen: dict[OptionContract | None, int] = {}
@@ -222,7 +214,7 @@ def _members(
                 except DataError as e:
                     refusals.add(source, "unknown contract", str(e), count=max(csv_rows.count_lines(blob), 1))
                     continue
-                if member.date != trade_date:
+                if member.date != refusals.hours.date:
                     count = max(csv_rows.count_lines(blob), 1)
                     refusals.add(source, "member of another day", info.filename, count=count)
                     continue
@@ -242,17 +234,3 @@ def _units(values: npt.NDArray[Any], *, is_index: bool) -> Ints:
     sound = np.isfinite(values) & (values >= 0)
     capped = np.where(sound, np.minimum(values, 2 * MAX_DOLLARS), 0.0)
     return np.where(sound, np.rint(capped * PRICE_SCALE).astype(np.int64), -1)
-
-
-def _moves_on(member: Ints, ts: Ints) -> npt.NDArray[np.bool_]:
-    """Whether each row is later than all earlier ones of its member. Both shape (n,)."""
-    if not len(ts):
-        return np.ones(0, np.bool_)
-    since = ts - ts.min()
-    span = int(since.max()) + 1
-    order = np.argsort(member, kind="stable")  # a contract may be spread over several members
-    key = member[order] * span + since[order]
-    before = np.maximum.accumulate(np.concatenate([member[order[:1]] * span - 1, key[:-1]]))
-    result = np.empty(len(ts), np.bool_)
-    result[order] = key > before
-    return result

@@ -11,12 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from domain.calendar import SECOND_NS, Session, session
-from domain.chain import Chain
-from domain.dated import in_force
+from domain.calendar import Session, session
 from domain.errors import InputError
 from domain.events import (
     ChainListed,
@@ -33,12 +28,9 @@ from domain.events import (
 from domain.frames import NbboFrame, OpenInterestFrame, TradeFrame
 from domain.hours_table import SessionKind
 from domain.instrument import OptionContract
-from domain.price import TickClass, tick_class, tick_class_from_prices
+from domain.price import TickClass, Units, tick_class, tick_class_from_prices
 from domain.ticks_table import CLASS_TICKS
-
-Stamps = npt.NDArray[np.int64]
-
-MINUTE_NS: Final = 60 * SECOND_NS
+from streams.refusals import MINUTE_NS, Refusals
 
 LISTED_BEFORE_OPEN_NS: Final = MINUTE_NS
 """The chain, the open interest and the pre-open state are published this long before the open."""
@@ -152,50 +144,6 @@ class Step(NamedTuple):
             yield NbboUpdated(ts_event=self.ts, ts_init=self.ts, underlying=underlying, frame=self.nbbo)
 
 
-class Refusals:
-    """Records that were not taken as they stood: counted by minute, source and reason, with one example each.
-
-    A record without a readable time counts at the open, one outside the session at the nearer end of it.
-    """
-
-    def __init__(self, hours: Session) -> None:
-        self._hours = hours
-        self._counts: dict[tuple[int, str, str], tuple[int, str]] = {}
-
-    def add(self, source: str, reason: str, example: str, *, ts: int | None = None, count: int = 1) -> None:
-        """Count records that share a reason. `example` describes one of them, `ts` is its time, ns."""
-        opens, closes = self._hours.open_ns, self._hours.close_ns
-        minute = opens if ts is None else min(max(-(-ts // MINUTE_NS) * MINUTE_NS, opens), closes)
-        key = minute, source, reason
-        before, first = self._counts.get(key, (0, example))
-        self._counts[key] = before + count, first
-
-    def add_rows(self, source: str, reason: str, ts: Stamps, example: Callable[[int], str]) -> None:
-        """Count rows. `ts` holds their times, ns, shape (n,); `example` describes the row at a position of it."""
-        minutes, first, counts = np.unique(-(-ts // MINUTE_NS), return_index=True, return_counts=True)
-        for minute, position, count in zip(minutes.tolist(), first.tolist(), counts.tolist(), strict=True):
-            self.add(source, reason, example(position), ts=minute * MINUTE_NS, count=count)
-
-    def total(self, reason: str) -> int:
-        """How many records share that reason."""
-        return sum(count for (_, _, name), (count, _) in self._counts.items() if name == reason)
-
-    def events(self, underlying: str) -> tuple[FeedDegraded, ...]:
-        """The refusals as events, ordered by time, source and reason."""
-        return tuple(
-            FeedDegraded(
-                ts_event=ts,
-                ts_init=ts,
-                underlying=underlying,
-                source=source,
-                reason=reason,
-                count=count,
-                example=example,
-            )
-            for (ts, source, reason), (count, example) in sorted(self._counts.items())
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Tape:
     """A `Recording` made of decoded parts.
@@ -286,61 +234,31 @@ def option_hours(underlying: str, trade_date: dt.date, *, is_index: bool) -> Ses
     return session(trade_date, kind)
 
 
-def note_quality(quotes: NbboFrame, ts: Stamps, chain: Chain, refusals: Refusals, source: str) -> None:
-    """Count quotes that are published as they are although a reader should know of them: crossed ones.
-
-    A crossed minute or window is no fault of a record: its two sides need not be simultaneous.
-
-    Args:
-        quotes: n rows.
-        ts: When each is published, ns, shape (n,).
-        chain: Names the contracts.
-        refusals: Takes the counts.
-        source: Name of the quotes' source.
-    """
-    crossed = np.flatnonzero((quotes.bid > quotes.ask) & (quotes.ask > 0))
-    if len(crossed):
-
-        def example(at: int) -> str:
-            row = crossed[at]
-            osi = chain.contracts[int(quotes.contract[row])].osi
-            return f"{osi}: bid {int(quotes.bid[row])}, ask {int(quotes.ask[row])}"
-
-        refusals.add_rows(source, "crossed, published as it is", ts[crossed], example)
-
-
 def observed_ticks(
     contracts: Iterable[OptionContract],
     trade_date: dt.date,
-    quotes: Iterable[NbboFrame],
+    prices: Callable[[str], Units],
     refusals: Refusals,
     source: str,
 ) -> dict[str, TickClass]:
-    """Return the tick class of each root: from the table where it has a row, else the coarsest that the quotes keep to.
+    """Return the tick class of each root: from the table where it has a row, else the coarsest that its quotes keep to.
 
     Args:
-        contracts: In dense-index order.
+        contracts: The chain.
         trade_date: Trade date.
-        quotes: All quotes of the day; read only where the table lacks a row.
+        prices: Returns the quoted prices of a root, price units, any order; asked only where the table lacks a row.
         refusals: Counts a root whose quotes keep to no grid: it takes the class of roots outside the penny program.
         source: Name of the quotes' source.
     """
-    listed = tuple(contracts)
-    roots = sorted({contract.root for contract in listed})
-    known = {row.root: row for row in CLASS_TICKS if in_force((row,), trade_date) is not None}
-    ticks = {root: tick_class(root, trade_date) for root in roots}
-    unknown = [root for root in roots if root not in known and root.rstrip("0123456789") not in known]
-    if not unknown:
-        return ticks
-    frames = tuple(quotes)
-    for root in unknown:
-        mine = np.array([contract.root == root for contract in listed])
-        prices = [side[mine[frame.contract]] for frame in frames for side in (frame.bid, frame.ask)]
-        seen = np.unique(np.concatenate(prices)) if prices else np.empty(0, np.int64)
-        if not seen.any():
+    known = {row.root for row in CLASS_TICKS if row.holds_on(trade_date)}
+    ticks: dict[str, TickClass] = {}
+    for root in sorted({contract.root for contract in contracts}):
+        ticks[root] = tick_class(root, trade_date)
+        if root in known or root.rstrip("0123456789") in known:
             continue
+        seen = prices(root)
         try:
-            ticks[root] = tick_class_from_prices(seen)
+            ticks[root] = tick_class_from_prices(seen) if seen.any() else ticks[root]
         except InputError as e:
-            refusals.add(source, "prices on no tick grid", f"{root}: {e}", count=1)
+            refusals.add(source, "prices on no tick grid", f"{root}: {e}")
     return ticks

@@ -18,7 +18,8 @@ from domain.chain import Chain
 from domain.instrument import OptionContract, option
 from domain.price import TICK_CLASSES
 from domain.random import generator
-from streams.recorded import MINUTE_NS, Step, Tape
+from streams.recorded import Step, Tape
+from streams.refusals import MINUTE_NS
 from streams.synthetic_model import Surface, open_interest, steps
 from streams.synthetic_settings import SyntheticSettings
 
