@@ -27,7 +27,8 @@ MIN_G: Final = 1e-4
 _POINTS: Final = 161
 _REFINED: Final = 17
 _BISECTIONS: Final = 26
-_SHIFT: Final = 1.0 + 1e-9
+_HAIR: Final = 1.0 + 1e-9
+_STEEPEN: Final = 0.1
 
 
 def grid(svi: RawSvi, points: int = _POINTS) -> Array:
@@ -141,25 +142,43 @@ def has_calendar(svi: RawSvi) -> Mask:
     return calendar_gap(svi.take(slice(None, -1)), svi.take(slice(1, None))) < 0.0
 
 
-def _lifted(earlier: RawSvi, later: RawSvi) -> RawSvi:
-    """The later slice with wings at least as steep as the earlier one's, then raised until the two do not cross."""
+def _steeper(earlier: RawSvi, later: RawSvi, share: float) -> RawSvi:
+    """The later slice with wings no flatter than the earlier one's, both steepened by `share`; its minimum stays."""
     (put, call), (later_put, later_call) = earlier.wings(), later.wings()
-    put, call = np.maximum(put * _SHIFT, later_put), np.maximum(call * _SHIFT, later_call)
-    b = 0.5 * (put + call)
-    rho = (call - put) / (put + call)
-    # Widening the wings about the vertex would also lift the middle: keep the smallest variance where it was.
-    a = later.minimum() - b * later.sigma * np.sqrt(1.0 - rho * rho)
-    steep = RawSvi(a, b, rho, later.m, later.sigma)
+    put = np.maximum(put * _HAIR, later_put) * (1.0 + share)
+    call = np.maximum(call * _HAIR, later_call) * (1.0 + share)
+    b, rho = 0.5 * (put + call), (call - put) / (put + call)
+    return RawSvi(later.minimum() - b * later.sigma * np.sqrt(1.0 - rho * rho), b, rho, later.m, later.sigma)
+
+
+def _raised(earlier: RawSvi, later: RawSvi) -> RawSvi:
+    """The later slice moved above the earlier one: by its wings where crossings are far out, else as a whole.
+
+    Wings that cross a hundred standard deviations out need a hair more slope, which the quoted strikes do not feel.
+    """
+    best, low, high = None, 0.0, _STEEPEN
+    for _ in range(_BISECTIONS):
+        candidate = _steeper(earlier, later, high if best is None else 0.5 * (low + high))
+        if calendar_gap(earlier, candidate)[0] >= 0.0:
+            high = high if best is None else 0.5 * (low + high)
+            best = candidate
+        elif best is None:
+            break
+        else:
+            low = 0.5 * (low + high)
+    if best is not None:
+        return best
+    steep = _steeper(earlier, later, 0.0)
     k = np.concatenate((grid(earlier), grid(steep)), axis=1)
-    short = (earlier.columns().w(k) * _SHIFT - steep.columns().w(k)).max(axis=1)
-    return steep._replace(a=a + np.maximum(short, 0.0))
+    short = (earlier.columns().w(k) * _HAIR - steep.columns().w(k)).max(axis=1)
+    return steep._replace(a=steep.a + np.maximum(short, 0.0))
 
 
 def repair_calendar(svi: RawSvi) -> RawSvi:
     """Slices free of calendar arbitrage and butterflies, given slices free of butterflies, in order of expiry.
 
     Each slice in turn is compared with the one before it, as repaired. Where they cross, the later one's wings are
-    steepened and it is lifted; where that bends it into a butterfly, it moves towards the earlier slice itself,
+    steepened or it is lifted; where that bends it into a butterfly, it moves towards the earlier slice itself,
     which can not cross itself, only as far as it must.
     """
     if not has_calendar(svi).any():
@@ -170,7 +189,7 @@ def repair_calendar(svi: RawSvi) -> RawSvi:
         if calendar_gap(before, slice_)[0] >= 0.0:
             repaired.append(slice_)
             continue
-        repaired.append(_nearest_above(before, _lifted(before, slice_)))
+        repaired.append(_nearest_above(before, _raised(before, slice_)))
     return RawSvi(*(np.concatenate(column) for column in zip(*repaired, strict=True)))
 
 
