@@ -29,6 +29,7 @@ class Market:
 
     Attributes:
         unit: Greeks and premium of one contract of each option.
+        tick_below, tick_above: Increments below and from three dollars, units. Shape (venues * n,).
         bid, ask: Best bid and offer of the underlying, units, 0 before the first quote.
         underlying_ts: When the underlying's quote was last updated, ns; 0 before the first.
         theo_ts: The same for the theos.
@@ -49,8 +50,8 @@ class Market:
         self._symbol = chain.underlying
         self._venues = venues
         columns = tick_columns([tick_classes[root] for root in roots], chain.expiry_index)
-        self.tick_below: Ints = columns.below
-        self.tick_above: Ints = columns.above
+        self.tick_below: Ints = np.tile(columns.below, venues)
+        self.tick_above: Ints = np.tile(columns.above, venues)
         self.unit = UnitRisk(chain)
         self.nbbo_bid: Ints = np.zeros(n, np.int64)
         self.nbbo_ask: Ints = np.zeros(n, np.int64)
@@ -189,7 +190,7 @@ class Market:
         """Take over what `state` gave."""
         for name in ("nbbo_bid", "nbbo_ask", "has_theo", "theo", "is_up"):
             setattr(self, name, state[name])
-        self.unit.greeks, self.unit.premium = state["greeks"], state["premium"]
+        self.unit.restore(state["greeks"], state["premium"])
         self.bid, self.ask, self.underlying_ts, self.theo_ts = state["numbers"]
         self._restricted[:] = False
         self.set_limits(limits)

@@ -140,7 +140,7 @@ def entry_reasons(
     crossed = bid >= offer
     if crossed.any():
         fail(crossed, QuoteRefusal.CROSSED, "crossed", bid - offer, 0.0, PRICE_SCALE)
-    below, above = market.tick_below[frame.contract], market.tick_above[frame.contract]
+    below, above = market.tick_below[where], market.tick_above[where]
     off = _off_tick(bid, below, above) | _off_tick(ask, below, above) | (bid < 0) | (ask < 0)
     off |= (bid == 0) & (bid_size > 0) | (ask == 0) & (ask_size > 0)
     if off.any():

@@ -131,38 +131,39 @@ def _more(located: Located, reasons: Reasons | None, view: View) -> tuple[Ints, 
 
 def _aggregate(frame: QuoteFrame, more_bid: Ints, more_ask: Ints, view: View) -> list[tuple[Mask, Breach]]:
     """Return entries to refuse for limits on positions, held Greeks and the worst case, with the breach of each."""
+    limits, contract, n = view.limits, frame.contract, len(view.position)
+    bid, ask = view.reach()
+    all_bid, all_ask = bid + _by_contract(more_bid, contract, n), ask + _by_contract(more_ask, contract, n)
+    long, short = view.position + all_bid, all_ask - view.position
+    used_up = over_held(view.held, limits)
+    is_within = max(long.max(), short.max()) <= limits.max_position and not used_up.any()
+    if is_within and (view.load((all_bid, all_ask)) <= view.load_limits).all():
+        return []
+
     found: list[tuple[Mask, Breach]] = []
-    limits, contract = view.limits, frame.contract
-    reach = view.reach()
-    bid, ask = reach
+    load, added = view.load((bid, ask)), added_load(view.market.unit, contract, more_bid, more_ask)
 
-    def drop(mask: Mask, breach: Breach) -> None:
-        found.append((mask, breach))
-        more_bid[mask] = 0
-        more_ask[mask] = 0
+    def drop(mask: Mask, check: str, value: float, limit: float) -> None:
+        if mask.any():
+            found.append((mask, Breach(check, value, limit, int(mask.sum()))))
+            added[:, mask] = 0.0
 
-    n = len(view.position)
-    long = view.position + bid + np.bincount(contract, more_bid, n).astype(np.int64)
-    short = ask - view.position + np.bincount(contract, more_ask, n).astype(np.int64)
-    if max(long.max(), short.max()) > limits.max_position:
-        over_long, over_short = long > limits.max_position, short > limits.max_position
-        mask = (more_bid > 0) & over_long[contract] | (more_ask > 0) & over_short[contract]
-        if mask.any():
-            worst = float(np.maximum(long, short)[contract[mask]].max())
-            drop(mask, Breach("position", worst, float(limits.max_position), int(mask.sum())))
-    load = view.load(reach)
-    added = added_load(view.market.unit, contract, more_bid, more_ask)
-    for check in np.flatnonzero(over_held(view.held, limits)):
-        mask = added[check] > 0
-        if mask.any():
-            name = CHECKS[check].split("_")[0]
-            limit = float(getattr(limits, f"held_{name}"))
-            drop(mask, Breach(f"held_{name}", abs(float(view.held[check % 3])), limit, int(mask.sum())))
-            added[:, mask] = 0.0
-    for check in np.flatnonzero(load + added.sum(axis=1) > view.load_limits):
-        mask = over(load[check], added[check], view.load_limits[check])
-        if mask.any():
-            value, limit = float(load[check] + added[check].sum()), float(view.load_limits[check])
-            drop(mask, Breach(CHECKS[check], value, limit, int(mask.sum())))
-            added[:, mask] = 0.0
+    over_long, over_short = long > limits.max_position, short > limits.max_position
+    mask = (more_bid > 0) & over_long[contract] | (more_ask > 0) & over_short[contract]
+    worst = np.maximum(long, short)[contract[mask]].max(initial=0)
+    drop(mask, "position", float(worst), float(limits.max_position))
+    for check in np.flatnonzero(used_up):
+        greek = f"held_{CHECKS[check].split('_')[0]}"
+        drop(added[check] > 0, greek, abs(float(view.held[check % 3])), float(getattr(limits, greek)))
+    for check, limit in enumerate(view.load_limits.tolist()):
+        total = float(load[check] + added[check].sum())
+        if total > limit:
+            drop(over(float(load[check]), added[check], limit), CHECKS[check], total, limit)
     return found
+
+
+def _by_contract(values: Ints, contract: npt.NDArray[np.integer], n: int) -> Ints:
+    """Return the sum of the values of each contract. Shape (n,)."""
+    if not values.any():
+        return np.zeros(n, np.int64)
+    return np.bincount(contract, values, n).astype(np.int64)

@@ -39,6 +39,21 @@ class InFlight:
     ask_size: Ints
     is_open: npt.NDArray[np.bool_]
 
+    def fill(self, row: int, *, is_buy: bool, quantity: int) -> int:
+        """Take a fill off the open entry of a row; return what remains of that side, -1 without such an entry."""
+        found = np.flatnonzero(self.is_open & (self.rows == row))
+        if not len(found):
+            return -1
+        at = int(found[0])
+        size = np.array(self.bid_size if is_buy else self.ask_size, np.int64)  # the column is read-only
+        remaining = max(int(size[at]) - quantity, 0)
+        size[at] = remaining
+        if is_buy:
+            self.bid_size = size
+        else:
+            self.ask_size = size
+        return remaining
+
 
 class RestingQuotes:
     """Quotes of ours at all venues.
@@ -208,20 +223,15 @@ class RestingQuotes:
         if number is None or not (0 <= venue < self.venues and 0 <= contract < self.contracts):
             return
         row = venue * self.contracts + contract
-        remaining: int | None = None
+        remaining = -1
         if self._working_by[row] == number:
-            size = self._working_bid_size if is_buy else self._working_ask_size
-            remaining = size[row] = max(int(size[row]) - quantity, 0)
+            working = self._working_bid_size if is_buy else self._working_ask_size
+            remaining = max(int(working[row]) - quantity, 0)
+            working[row] = remaining
         else:
-            sent = next((s for s in self._in_flight if s.number == number), None)
-            at = np.flatnonzero(sent.is_open & (sent.rows == row)) if sent is not None else ()
-            if sent is not None and len(at):
-                size = np.array(sent.bid_size if is_buy else sent.ask_size, np.int64)
-                remaining = size[at[0]] = max(int(size[at[0]]) - quantity, 0)
-                if is_buy:
-                    sent.bid_size = size
-                else:
-                    sent.ask_size = size
+            for sent in self._in_flight:
+                if sent.number == number:
+                    remaining = sent.fill(row, is_buy=is_buy, quantity=quantity)
         if remaining == 0 and self._sent_by[row] == number:
             if is_buy:
                 self.sent_bid[row] = 0
@@ -266,7 +276,8 @@ class RestingQuotes:
         venues = np.arange(self.venues) if venue < 0 else np.array([venue])
         named = np.arange(self.contracts) if not contracts else np.asarray(contracts, np.intp)
         named = named[(named >= 0) & (named < self.contracts)]
-        return np.add.outer(venues[venues < self.venues] * self.contracts, named).ravel()
+        rows: npt.NDArray[np.intp] = np.add.outer(venues[venues < self.venues] * self.contracts, named).ravel()
+        return rows
 
     def _settle(self) -> None:
         """Recompute the envelope after answers; sending keeps it current."""

@@ -36,6 +36,7 @@ class UnitRisk:
 
     Attributes:
         greeks: Delta (shares), gamma (shares per dollar), vega (dollars per 1.00 vol) of one contract. Shape (3, n).
+        size: Absolute values of `greeks`. Shape (3, n).
         premium: Theo of one contract, dollars. Shape (n,).
     """
 
@@ -43,6 +44,7 @@ class UnitRisk:
         """Nothing is known: all zero."""
         self.multiplier = chain.multiplier
         self.greeks: Floats = np.zeros((3, len(chain)))
+        self.size: Floats = np.zeros((3, len(chain)))
         self.premium: Floats = np.zeros(len(chain))
 
     def update(self, frame: GreeksFrame, good: npt.NDArray[np.bool_]) -> None:
@@ -52,12 +54,18 @@ class UnitRisk:
             np.multiply(frame.gamma, self.multiplier, out=self.greeks[1])
             np.multiply(frame.vega, self.multiplier, out=self.greeks[2])
             np.multiply(frame.theo, self.multiplier, out=self.premium)
-            return
-        at = frame.contract[good]
-        scale = self.multiplier[at]
-        for row, values in enumerate((frame.delta, frame.gamma, frame.vega)):
-            self.greeks[row, at] = values[good] * scale
-        self.premium[at] = frame.theo[good] * scale
+        else:
+            at = frame.contract[good]
+            scale = self.multiplier[at]
+            for row, values in enumerate((frame.delta, frame.gamma, frame.vega)):
+                self.greeks[row, at] = values[good] * scale
+            self.premium[at] = frame.theo[good] * scale
+        np.abs(self.greeks, out=self.size)
+
+    def restore(self, greeks: Floats, premium: Floats) -> None:
+        """Take over Greeks and premiums of a snapshot."""
+        self.greeks, self.premium = greeks, premium
+        self.size = np.abs(greeks)
 
 
 def limits_of(limits: Limits) -> Floats:
@@ -80,7 +88,7 @@ def base_load(unit: UnitRisk, held: Floats, held_notional: float, bid: Ints, ask
         Largest reachable net Greeks, the negatives of the smallest ones, and gross notional. Shape (7,), as CHECKS.
     """
     both, more = (bid + ask).astype(np.float64), (bid - ask).astype(np.float64)
-    gross = (np.abs(unit.greeks) * both).sum(axis=1)
+    gross = (unit.size * both).sum(axis=1)
     net = (unit.greeks * more).sum(axis=1)
     notional = held_notional + float((unit.premium * both).sum())
     return np.concatenate([(gross + net) / 2 + held, (gross - net) / 2 - held, [notional]])
@@ -98,7 +106,7 @@ def added_load(unit: UnitRisk, contract: npt.NDArray[np.integer], bid: Ints, ask
     Returns:
         Shape (7, k), as CHECKS.
     """
-    greeks = unit.greeks[:, contract]
+    greeks = unit.greeks.take(contract, axis=1)
     long, short = np.maximum(greeks, 0.0), np.maximum(-greeks, 0.0)
     return np.concatenate([long * bid + short * ask, short * bid + long * ask, [unit.premium[contract] * (bid + ask)]])
 
