@@ -48,15 +48,21 @@ class Composer:
         return (
             Fitter(chain, settings.fitter),
             Repricer(chain, settings.repricer),
-            OrderBook(chain, self.venues, settings.orders),
+            OrderBook(chain, chain.underlying, settings.orders),
             Positions(chain),
             Pnl(chain),
             Quoter(chain, listed.tick_classes, settings.quoting, party, quoted, session, SHARD),
-            Obligations(chain, quoted),
+            Obligations(chain, settings.obligations),
             Hedger(settings.hedging, chain.underlying),
-            Router(chain, self.venues, party, settings.router, session, SHARD),
+            Router(chain, listed.tick_classes, self.venues, party, settings.router, session, SHARD),
             RiskGate(
-                chain, listed.tick_classes, settings.limits, self._sealer, gate_name(chain.underlying), len(self.venues)
+                chain,
+                listed.tick_classes,
+                settings.limits,
+                self._sealer,
+                gate_name(chain.underlying),
+                chain.underlying,
+                len(self.venues),
             ),
         )
 
@@ -75,13 +81,12 @@ class Composer:
                 )
         ports = []
         for venue in self.venues:
-            exchange: DirectVenue = Exchange(
+            exchange = Exchange(
                 self.venues, venue.index, chain, listed.tick_classes, settings.exchange, settings.run.seed
             )
-            told = settings.misbehaviour.get(venue.mic, Misbehaviour())
-            if told != Misbehaviour():
-                exchange = Misbehaving(exchange, told, settings.run.seed)
-            ports.append(VenuePort(venue.mic, venue.is_market_maker, venue.latency_ns, exchange))
+            told = settings.misbehaviour.get(venue.mic)
+            port: DirectVenue = Misbehaving(exchange, told, settings.run.seed) if told is not None else exchange
+            ports.append(VenuePort(venue.mic, venue.is_market_maker, venue.latency_ns, port))
         return tuple(ports)
 
     def outlet(self, settings: Settings, underlying: str, ports: Sequence[VenuePort]) -> DirectOutlet:

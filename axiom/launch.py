@@ -20,7 +20,7 @@ from domain.errors import DataError, InputError
 from domain.events import ChainListed, RunStarted
 from domain.metrics import Metrics
 from domain.state import unpack
-from streams.direct import VenuePort
+from streams.direct import DirectOutlet, VenuePort
 from streams.embedded import Control, EmbeddedRun, Journaled, Outcome, Sink
 from streams.journal import GENESIS, JournalReader, JournalTail, JournalWriter, segments
 from streams.lean import open_lean
@@ -59,6 +59,7 @@ class Launch:
     run: EmbeddedRun
     shard: Shard
     ports: Sequence[VenuePort]
+    outlet: DirectOutlet
     journal: JournalWriter
     snapshot_ns: int
 
@@ -155,6 +156,7 @@ def _prepare(
         segment_bytes=settings.run.segment_mib * 1024 * 1024,
         fsync=settings.run.fsync,
     )
+    outlet = composer.outlet(settings, recording.underlying, ports)
     shard = Shard(SHARD, composer.stages, metrics)
     feed_offset = unpack("run", 1, snapshot)["feed_offset"] if snapshot is not None else 0
     run = EmbeddedRun(
@@ -162,7 +164,7 @@ def _prepare(
         imported=imported,
         feed=recording.items(feed_offset),
         shard=shard,
-        outlet=composer.outlet(settings, recording.underlying, ports),
+        outlet=outlet,
         ports=ports,
         journal=journal,
         control=control,
@@ -179,6 +181,7 @@ def _prepare(
         run=run,
         shard=shard,
         ports=ports,
+        outlet=outlet,
         journal=journal,
         snapshot_ns=settings.run.snapshot_minutes * MINUTE_NS,
     )

@@ -13,7 +13,7 @@ from domain.errors import InputError
 ROOT: Final = Path("runs")
 CONFIG: Final = "run.json"
 SUMMARY: Final = "summary.json"
-LATENCIES: Final = "latencies.json"
+FACTS: Final = "facts.json"
 _KEPT_SNAPSHOTS: Final = 3
 
 
@@ -44,7 +44,7 @@ class RunFolder:
         self.tables = path / "tables"
         self.log = path / "log.jsonl"
         self.summary = path / SUMMARY
-        self.latencies = path / LATENCIES
+        self.facts = path / FACTS
         self.report = path / "report.html"
         self.interrupted = path / "interrupted"
 

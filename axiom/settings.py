@@ -16,16 +16,17 @@ import msgspec
 
 from domain.commands import Capacity, Party
 from domain.errors import InputError, SettingsError
-from hedging.settings import HedgingSettings
+from hedging.settings import HedgerSettings
 from pricing.fitter import FitterSettings
 from pricing.repricer import RepricerSettings
+from quoting.obligations import ObligationSettings
 from quoting.settings import QuotingSettings
 from risk.limits import Limits
 from routing.exchange import ExchangeSettings
 from routing.misbehaviour import Misbehaviour
-from routing.order_state import OrderSettings
+from routing.order_state import OrderBookSettings
 from routing.router import RouterSettings
-from streams.synthetic import SyntheticSettings
+from streams.synthetic_settings import SyntheticSettings
 
 ENV_PREFIX: Final = "AXIOM_SET_"
 _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -81,10 +82,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fitter: FitterSettings = msgspec.field(default_factory=FitterSettings)
     repricer: RepricerSettings = msgspec.field(default_factory=RepricerSettings)
     quoting: QuotingSettings = msgspec.field(default_factory=QuotingSettings)
+    obligations: ObligationSettings = msgspec.field(default_factory=ObligationSettings)
     limits: Limits = msgspec.field(default_factory=Limits)
-    hedging: HedgingSettings = msgspec.field(default_factory=HedgingSettings)
+    hedging: HedgerSettings = msgspec.field(default_factory=HedgerSettings)
     router: RouterSettings = msgspec.field(default_factory=RouterSettings)
-    orders: OrderSettings = msgspec.field(default_factory=OrderSettings)
+    orders: OrderBookSettings = msgspec.field(default_factory=OrderBookSettings)
     exchange: ExchangeSettings = msgspec.field(default_factory=ExchangeSettings)
     synthetic: SyntheticSettings = msgspec.field(default_factory=SyntheticSettings)
     misbehaviour: dict[str, Misbehaviour] = msgspec.field(default_factory=dict)

@@ -11,9 +11,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from domain.codec import Encoded, decode, encode
-from domain.errors import DataError, InvariantError
+from domain.errors import ClearanceRefused, DataError, InvariantError
 from domain.events import (
     Clearance,
     OrderCancelCleared,
@@ -36,6 +37,10 @@ class DirectVenue(Protocol):
 
     def on_market(self, event: Event) -> Sequence[Event]:
         """Follow the recorded market and report what traded."""
+        ...
+
+    def positions(self) -> tuple[npt.NDArray[np.int64], int]:
+        """The sum of our fills in the venue's own book: contracts by index, and shares."""
         ...
 
     def snapshot(self) -> bytes:
@@ -95,6 +100,7 @@ class DirectOutlet:
         self._ports = ports
         self._max_entries = max_entries
         self.admitted = 0
+        self.refused = 0
         self.quote_entries = 0
         self.quote_messages = 0
 
@@ -105,9 +111,13 @@ class DirectOutlet:
             ClearanceRefused: The gate did not issue it, or its content was changed.
         """
         ledger = self._ledgers.get(clearance.gate)
-        if ledger is None:
-            raise InvariantError("clearance of an unknown gate", gate=clearance.gate)
-        ledger.admit(clearance)
+        try:
+            if ledger is None:
+                raise ClearanceRefused(why="unknown gate", gate=clearance.gate)
+            ledger.admit(clearance)
+        except ClearanceRefused:
+            self.refused += 1
+            raise
         self.admitted += 1
         return [
             Parcel(venue, now + self._ports[venue].latency_ns, part, encode(part))

@@ -21,12 +21,12 @@ import numpy as np
 from domain.codec import decode, encode
 from domain.commands import EngageKillSwitch
 from domain.errors import ClockWentBackwards, DataError, InputError, InvariantError, ReplayDiverged, VenueError
-from domain.events import ChainListed, EventRejected, RunStarted, ShardHalted
+from domain.events import ChainListed, Clearance, EventRejected, RunStarted, ShardHalted
 from domain.events_base import Event
 from domain.metrics import Metrics, NoMetrics
 from domain.stage import Stage
 from domain.state import pack, unpack
-from streams.topology import PINNED, SURVIVORS, PinnedEvent, StageFactory
+from streams.topology import GATE, PINNED, SURVIVORS, PinnedEvent, StageFactory
 
 PIN_TOLERANCE: Final = 1e-9
 """Relative and absolute: how far a recomputed kernel result may be from the journaled one on another machine."""
@@ -173,6 +173,8 @@ class Shard:
                 started = time.perf_counter_ns()
                 try:
                     outputs = stage.apply(current)
+                    if stage.name != GATE and any(isinstance(output, Clearance) for output in outputs):
+                        raise InvariantError("a stage other than the gate issued a clearance", stage=stage.name)
                 except (InputError, DataError, VenueError) as refusal:
                     outputs = [self._rejected(stage.name, current, refusal)]
                 except Exception as fault:  # noqa: BLE001  # the one place: an unknown fault halts the underlying

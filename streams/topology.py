@@ -14,6 +14,9 @@ PINNED: Final = (ForwardImplied, SurfaceFitted, GreeksComputed)
 
 PINNED_SCHEMAS: Final = frozenset(kind.__name__ for kind in PINNED)
 
+GATE: Final = "gate"
+"""The one stage that may issue clearances."""
+
 SURVIVORS: Final = frozenset({"gate", "orders", "positions"})
 """Stages that go on after a halt: cancels must leave, and late fills must be booked."""
 
