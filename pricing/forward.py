@@ -297,7 +297,7 @@ def _weighted_median(rows: _Rows, point: Array, weight: Array, otherwise: Array)
 def _trend(
     forward: Array, error: Array, time: Array, spot: float, spot_error: float, rate: float, settings: ForwardSettings
 ) -> tuple[float, float, float]:
-    """The common basis, its error, and the pooled carry of ln(F / S) = basis + carry T, by weighted least squares with priors."""
+    """The common basis of ln(F / S) = basis + carry T, its error, and the pooled carry; least squares with priors."""
     noise = (error / spot) ** 2 + (settings.carry_error * time) ** 2 * 0.25 + 1e-12
     weight = np.where(time > 0.0, 1.0 / noise, 0.0)
     move = np.log(forward / spot)

@@ -150,7 +150,7 @@ class SliceFitter:
         fences = None if neighbours is None else self._fences(neighbours)
         free = np.asarray(start)
         may = np.ones(len(start), np.bool_) if movable is None else movable
-        damping = np.full(len(start), 1e-2)
+        damping: Array = np.full(len(start), 1e-2)
         cost, normal, gradient = self._system(free, fences)
         diagonal = np.arange(PARAMETERS)
         for _ in range(steps):
