@@ -127,7 +127,7 @@ void american_price(const Input &spot, const Input &strike, const Input &expiry_
     double *to = out.data();
     std::int8_t *status_to = status.data();
     nb::gil_scoped_release release;
-    kernels().american_price[accurate](columns.data(), n, to, status_to);
+    kernels().american_price(columns.data(), n, accurate, to, status_to);
 }
 
 void american_greeks(const Input &spot, const Input &strike, const Input &expiry_years, const Input &rate, const Input &carry_yield,
@@ -139,7 +139,7 @@ void american_greeks(const Input &spot, const Input &strike, const Input &expiry
     double *to = out.data();
     std::int8_t *status_to = status.data();
     nb::gil_scoped_release release;
-    kernels().american_greeks[accurate](columns.data(), n, to, stride, status_to);
+    kernels().american_greeks(columns.data(), n, accurate, to, stride, status_to);
 }
 
 void american_premium(const Input &spot, const Input &strike, const Input &expiry_years, const Input &rate, const Input &carry_yield,
@@ -151,7 +151,7 @@ void american_premium(const Input &spot, const Input &strike, const Input &expir
     double *to = out.data();
     std::int8_t *status_to = status.data();
     nb::gil_scoped_release release;
-    kernels().american_premium[accurate](columns.data(), n, to, stride, status_to);
+    kernels().american_premium(columns.data(), n, accurate, to, stride, status_to);
 }
 
 }  // namespace

@@ -55,19 +55,8 @@ void implied_vol(const Column *columns, std::size_t n, double *out, std::int8_t 
     });
 }
 
-// Contracts that need a boundary are gathered, so that a chain of alternating calls and puts still fills every lane.
+// Contracts that need a boundary are gathered by scheme, so that a chain of alternating calls and puts fills every lane.
 constexpr std::size_t CHUNK = 256;
-
-struct FastScheme {
-    using Quad = FastQuadrature;
-    static const FastQuadrature &quadrature() { return FAST_QUADRATURE; }
-    static constexpr int SWEEPS = FAST_SWEEPS;
-};
-struct AccurateScheme {
-    using Quad = AccurateQuadrature;
-    static const AccurateQuadrature &quadrature() { return ACCURATE_QUADRATURE; }
-    static constexpr int SWEEPS = ACCURATE_SWEEPS;
-};
 
 AXIOM_FN Vec gather(const Column &column, const std::size_t *index) {
     if (column.step == 0) return splat<Vec>(*column.data);
@@ -76,98 +65,107 @@ AXIOM_FN Vec gather(const Column &column, const std::size_t *index) {
     return x;
 }
 
-// Rows that need no boundary are settled by `easy(market, status, row)`, which gets European rows; the others by
-// `hard(market, row)`, which returns their status. A row whose status has no value is NaN throughout.
+// Rows that need no boundary are filled by `easy(market, status, row)`; the others by `hard(quadrature, sweeps, market, row)`,
+// which returns their status. A row whose status has no value is NaN throughout.
 template <int ROW_COUNT, class Easy, class Hard>
-AXIOM_FN void american_rows(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status, Easy easy,
-                            Hard hard) {
+AXIOM_FN void american_rows(const Column *columns, std::size_t n, bool accurate, double *out, std::ptrdiff_t stride,
+                            std::int8_t *status, Easy easy, Hard hard) {
+    std::size_t waiting[ROUTES][CHUNK + LANES];
     for (std::size_t start = 0; start < n; start += CHUNK) {
         const std::size_t size = n - start < CHUNK ? n - start : CHUNK;
-        std::size_t waiting[CHUNK + LANES];
-        std::size_t count = 0;
+        std::size_t count[ROUTES] = {};
         for_blocks(size, [&](std::size_t offset, int lanes) __attribute__((always_inline)) {
             const std::size_t i = start + offset;
             const Market<Vec> market = load_market(columns, i, lanes);
-            const Mask code = classify(market);
+            const Plan<Vec> plan = plan_of(market, accurate);
             Vec row[ROW_COUNT];
-            easy(market, code, row);
-            for (int k = 0; k < ROW_COUNT; ++k)
-                store(out + k * stride + i, code > static_cast<std::int64_t>(AM_EXPIRED) ? splat<Vec>(NOT_A_NUMBER) : row[k], lanes);
-            store(status + i, code, lanes);
+            easy(market, plan.status, row);
+            const Mask no_value = plan.status > static_cast<std::int64_t>(AM_EXPIRED);
+            for (int k = 0; k < ROW_COUNT; ++k) store(out + k * stride + i, no_value ? splat<Vec>(NOT_A_NUMBER) : row[k], lanes);
+            store(status + i, plan.status, lanes);
             for (int k = 0; k < lanes; ++k)
-                if (code[k] == AM_OK) waiting[count++] = i + k;
+                if (plan.status[k] == AM_OK) waiting[plan.route[k]][count[plan.route[k]]++] = i + k;
         });
-        if (count == 0) continue;
-        for (int k = 0; k < LANES; ++k) waiting[count + k] = waiting[0];  // idle lanes repeat a contract
-        for (std::size_t at = 0; at < count; at += LANES) {
-            const std::size_t *index = waiting + at;
-            const Market<Vec> market =
-                check_market(gather(columns[0], index), gather(columns[1], index), gather(columns[2], index), gather(columns[3], index),
-                             gather(columns[4], index), gather(columns[5], index), gather(columns[6], index));
-            Vec row[ROW_COUNT];
-            const Mask code = hard(market, row);
-            const int lanes = count - at < LANES ? static_cast<int>(count - at) : LANES;
-            for (int lane = 0; lane < lanes; ++lane) {
-                Mask state = code;
-                bool finite = true;
-                for (int k = 0; k < ROW_COUNT; ++k) finite = finite && row[k][lane] - row[k][lane] == 0.0;
-                if (!finite) state[lane] = AM_OUT_OF_RANGE;
-                for (int k = 0; k < ROW_COUNT; ++k) out[k * stride + index[lane]] = finite ? row[k][lane] : NOT_A_NUMBER;
-                status[index[lane]] = static_cast<std::int8_t>(state[lane]);
+        for (int route = 0; route < ROUTES; ++route) {
+            for (int k = 0; k < LANES; ++k) waiting[route][count[route] + k] = waiting[route][0];  // idle lanes repeat one
+            for (std::size_t at = 0; at < count[route]; at += LANES) {
+                const std::size_t *index = waiting[route] + at;
+                const Market<Vec> market =
+                    check_market(gather(columns[0], index), gather(columns[1], index), gather(columns[2], index),
+                                 gather(columns[3], index), gather(columns[4], index), gather(columns[5], index),
+                                 gather(columns[6], index));
+                Vec row[ROW_COUNT];
+                Mask code;
+                switch (route) {
+                case SMALL_A: code = hard(SMALL_QUADRATURE, Sweeps{FixedPoint::A, 3}, market, row); break;
+                case MEDIUM_A: code = hard(MEDIUM_QUADRATURE, Sweeps{FixedPoint::A, 6}, market, row); break;
+                case MEDIUM_B: code = hard(MEDIUM_QUADRATURE, Sweeps{FixedPoint::B, 10}, market, row); break;
+                default: code = hard(LARGE_QUADRATURE, Sweeps{FixedPoint::B, 16}, market, row); break;
+                }
+                const int lanes = count[route] - at < LANES ? static_cast<int>(count[route] - at) : LANES;
+                for (int lane = 0; lane < lanes; ++lane) {
+                    bool finite = true;
+                    for (int k = 0; k < ROW_COUNT; ++k) finite = finite && row[k][lane] - row[k][lane] == 0.0;
+                    for (int k = 0; k < ROW_COUNT; ++k) out[k * stride + index[lane]] = finite ? row[k][lane] : NOT_A_NUMBER;
+                    status[index[lane]] = static_cast<std::int8_t>(finite ? code[lane] : static_cast<std::int64_t>(AM_OUT_OF_RANGE));
+                }
             }
         }
     }
 }
 
-// Rows of a contract that is exercised now: intrinsic value and its slope.
+// A contract that is exercised now is worth its intrinsic value.
 AXIOM_FN Vec payoff(const Market<Vec> &m) { return larger(m.c * (m.S - m.K), splat<Vec>(0.0)); }
 
-template <class Scheme> void american_price(const Column *columns, std::size_t n, double *out, std::int8_t *status) {
+AXIOM_FN Mask is_exercised(Mask status) { return status == static_cast<std::int64_t>(AM_EXERCISED); }
+
+// Passes the quadrature's type on.
+template <class Q> Q type_of(const Q &);
+
+void american_price(const Column *columns, std::size_t n, bool accurate, double *out, std::int8_t *status) {
     american_rows<1>(
-        columns, n, out, 0, status,
+        columns, n, accurate, out, 0, status,
         [](const Market<Vec> &m, Mask code, Vec(&row)[1]) __attribute__((always_inline)) {
-            row[0] = code == static_cast<std::int64_t>(AM_EXERCISED) ? payoff(m) : european_price(m);
+            row[0] = is_exercised(code) ? payoff(m) : european_price(m);
         },
-        [](const Market<Vec> &m, Vec(&row)[1]) __attribute__((always_inline)) {
-            const Premium<Vec> premium =
-                solve_premium<Vec, typename Scheme::Quad, 0>(Scheme::quadrature(), Scheme::SWEEPS, put_rates(m), mirrored(m), m.c);
+        [](const auto &quadrature, const Sweeps &sweeps, const Market<Vec> &m, Vec(&row)[1]) __attribute__((always_inline)) {
+            using Q = decltype(type_of(quadrature));
+            const Premium<Vec> premium = solve_premium<Vec, Q, 0>(quadrature, sweeps, put_rates(m), mirrored(m), m.c);
             row[0] = premium.exercised ? payoff(m) : european_price(m) + m.K * premium.f.at[0];
             return premium.exercised ? status_of<Vec>(AM_EXERCISED) : status_of<Vec>(AM_OK);
         });
 }
 
-template <class Scheme>
-void american_greeks(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status) {
+void american_greeks(const Column *columns, std::size_t n, bool accurate, double *out, std::ptrdiff_t stride, std::int8_t *status) {
     american_rows<ROWS>(
-        columns, n, out, stride, status,
+        columns, n, accurate, out, stride, status,
         [](const Market<Vec> &m, Mask code, Vec(&row)[ROWS]) __attribute__((always_inline)) {
             european_greeks(m, row);
-            const Mask now = code == static_cast<std::int64_t>(AM_EXERCISED);
+            const Mask now = is_exercised(code);
             for (int k = 0; k < ROWS; ++k) row[k] = now ? splat<Vec>(0.0) : row[k];
             row[PRICE] = now ? payoff(m) : row[PRICE];
             row[DELTA] = now ? m.c : row[DELTA];
         },
-        [](const Market<Vec> &m, Vec(&row)[ROWS]) __attribute__((always_inline)) {
+        [](const auto &quadrature, const Sweeps &sweeps, const Market<Vec> &m, Vec(&row)[ROWS]) __attribute__((always_inline)) {
             european_greeks(m, row);
-            return american_greek_rows(Scheme::quadrature(), Scheme::SWEEPS, m, row);
+            return american_greek_rows(quadrature, sweeps, m, row);
         });
 }
 
-template <class Scheme>
-void american_premium(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status) {
+void american_premium(const Column *columns, std::size_t n, bool accurate, double *out, std::ptrdiff_t stride, std::int8_t *status) {
     american_rows<3>(
-        columns, n, out, stride, status,
+        columns, n, accurate, out, stride, status,
         [](const Market<Vec> &m, Mask code, Vec(&row)[3]) __attribute__((always_inline)) {
             Vec european[ROWS];
             european_greeks(m, european);
-            const Mask now = code == static_cast<std::int64_t>(AM_EXERCISED);
+            const Mask now = is_exercised(code);
             const Vec zero = splat<Vec>(0.0);
             row[0] = now ? payoff(m) - european[PRICE] : zero;
             row[1] = now ? m.c - european[DELTA] : zero;
             row[2] = now ? -european[GAMMA] : zero;
         },
-        [](const Market<Vec> &m, Vec(&row)[3]) __attribute__((always_inline)) {
-            return american_premium_rows(Scheme::quadrature(), Scheme::SWEEPS, m, row);
+        [](const auto &quadrature, const Sweeps &sweeps, const Market<Vec> &m, Vec(&row)[3]) __attribute__((always_inline)) {
+            return american_premium_rows(quadrature, sweeps, m, row);
         });
 }
 
@@ -180,9 +178,9 @@ extern const Kernels KERNELS = {
     black_spot,
     black_greeks,
     implied_vol,
-    {american_price<FastScheme>, american_price<AccurateScheme>},
-    {american_greeks<FastScheme>, american_greeks<AccurateScheme>},
-    {american_premium<FastScheme>, american_premium<AccurateScheme>},
+    american_price,
+    american_greeks,
+    american_premium,
 };
 
 }  // namespace AXIOM_ISA

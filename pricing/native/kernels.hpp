@@ -23,11 +23,11 @@ struct Kernels {
     void (*black_greeks)(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride);
     // columns: price, forward, strike, expiry_years, discount, sign
     void (*implied_vol)(const Column *columns, std::size_t n, double *out, std::int8_t *status);
-    // columns of the spot forms; [0] fast, [1] accurate
-    void (*american_price[2])(const Column *columns, std::size_t n, double *out, std::int8_t *status);
-    void (*american_greeks[2])(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status);
+    // columns of the spot forms
+    void (*american_price)(const Column *columns, std::size_t n, bool accurate, double *out, std::int8_t *status);
+    void (*american_greeks)(const Column *columns, std::size_t n, bool accurate, double *out, std::ptrdiff_t stride, std::int8_t *status);
     // three rows: premium, its first and its second spot derivative
-    void (*american_premium[2])(const Column *columns, std::size_t n, double *out, std::ptrdiff_t stride, std::int8_t *status);
+    void (*american_premium)(const Column *columns, std::size_t n, bool accurate, double *out, std::ptrdiff_t stride, std::int8_t *status);
 };
 
 #if defined(AXIOM_X86_64)

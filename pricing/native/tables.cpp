@@ -78,7 +78,8 @@ template <int N_, int L_, int P_> Quadrature<N_, L_, P_>::Quadrature() {
     slope[N - 1] = diagonal;
 }
 
-const FastQuadrature FAST_QUADRATURE;
-const AccurateQuadrature ACCURATE_QUADRATURE;
+const SmallQuadrature SMALL_QUADRATURE;
+const MediumQuadrature MEDIUM_QUADRATURE;
+const LargeQuadrature LARGE_QUADRATURE;
 
 }  // namespace axiom
