@@ -115,7 +115,7 @@ class Misbehaving:
         return events + self._garble(answers)
 
     def on_market(self, event: Event) -> list[Event]:
-        """Follow the market as `Exchange.on_market` does, and report badly. A dead venue has nothing that could trade."""
+        """Follow the market as `Exchange.on_market` does, and report badly. A dead venue has nothing to trade."""
         events = self._life(event.ts_event, event)
         answers = self._exchange.on_market(event)
         return events if self._is_dead else events + self._garble(answers)

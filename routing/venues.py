@@ -195,8 +195,6 @@ def parse_venues(rows: object) -> VenueTable:
     try:
         return msgspec.convert({"venues": rows}, VenueTable)
     except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from error
         raise InputError("venue table cannot be read", field="venues", value=str(error)) from error
 
 
