@@ -22,7 +22,7 @@ from risk.pnl import Pnl
 from risk.positions import Positions
 from risk.seal import ClearanceLedger, Sealer
 from routing.exchange import Exchange
-from routing.misbehaviour import Misbehaving, Misbehaviour
+from routing.misbehaviour import Misbehaving
 from routing.order_state import OrderBook
 from routing.router import Router
 from routing.venues import SIMULATED, VenueTable
@@ -49,8 +49,8 @@ class Composer:
             Fitter(chain, settings.fitter),
             Repricer(chain, settings.repricer),
             OrderBook(chain, chain.underlying, settings.orders),
-            Positions(chain),
-            Pnl(chain),
+            Positions(chain, chain.underlying),
+            Pnl(chain, chain.underlying),
             Quoter(chain, listed.tick_classes, settings.quoting, party, quoted, session, SHARD),
             Obligations(chain, settings.obligations),
             Hedger(settings.hedging, chain.underlying),

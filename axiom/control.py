@@ -105,7 +105,8 @@ class ControlServer:
     def close(self) -> None:
         """Stop listening and remove the address."""
         with contextlib.suppress(OSError):
-            self._server.close()
+            self._server.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
+        self._server.close()
         self._address_file.unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -122,11 +123,11 @@ class ControlServer:
             connection.settimeout(_TIMEOUT_S)
             line = connection.makefile("rb").readline(_MAX_LINE)
             try:
-                command = parse_command(json.loads(line))
+                command = parse_command(msgspec.json.decode(line, type=dict[str, Any]))
                 reply: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
                 self._commands.put((command, reply))
                 result = reply.get(timeout=_TIMEOUT_S)
-            except (InputError, ValueError) as error:
+            except (InputError, msgspec.MsgspecError) as error:
                 result = {"applied": False, "error": str(error)}
             except queue.Empty:
                 result = {"applied": False, "error": "the run did not answer in time"}

@@ -20,7 +20,7 @@ from domain.events_base import Event
 from risk.positions import Positions
 from routing.venues import SIMULATED
 from store.day import read_day
-from store.record import RunFacts, RunRecord, record_of
+from store.record import RunFacts, record_of
 from store.report import write_report
 from store.summary import summarize
 from store.tables import write_tables

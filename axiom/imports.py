@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from domain.chain import Chain
 from domain.errors import InputError
 from domain.events import PositionsImported
 from domain.frames import PositionFrame
+
+_MOST: Final = 1_000_000_000
+"""Contracts or shares in one row; more is a slip of the keyboard."""
 
 
 def no_positions(underlying: str) -> PositionsImported:
@@ -31,26 +36,32 @@ def read_positions(path: Path, chain: Chain) -> PositionsImported:
         InputError: The file, a row or a symbol is wrong; the row number and the value are named.
     """
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except OSError as error:
+        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())  # spreadsheets write a mark first
+        rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError("positions cannot be read", field="positions", value=str(path), error=str(error)) from error
+    missing = [name for name in ("symbol", "quantity") if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError("positions have no such column", field=missing[0], value=str(path))
     stock, stock_price, cash = 0, 0.0, 0.0
     held: dict[int, int] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         symbol, quantity = (row.get("symbol") or "").strip(), (row.get("quantity") or "").strip()
         try:
             if symbol == "CASH":
-                cash += float(quantity)
+                cash += _finite(quantity)
             elif symbol == chain.underlying:
-                stock += int(quantity)
-                stock_price = float(row.get("price") or 0.0)
+                stock += _whole(quantity)
+                stock_price = _finite(row.get("price") or "0")
             else:
                 index = chain.index_of(symbol)
-                held[index] = held.get(index, 0) + int(quantity)
+                held[index] = held.get(index, 0) + _whole(quantity)
         except ValueError as error:
             raise InputError(
-                "position is not a number", field=f"row {number}", value=quantity, symbol=symbol
+                "position is not a number", field=f"row {number}", value=str(error), symbol=symbol
             ) from error
+        except InputError as error:
+            raise InputError(error.message, field=f"row {number}", value=symbol) from error
     contracts = sorted(held)
     frame = PositionFrame(
         contract=np.array(contracts, np.int32), quantity=np.array([held[index] for index in contracts], np.int64)
@@ -58,3 +69,17 @@ def read_positions(path: Path, chain: Chain) -> PositionsImported:
     return PositionsImported(
         ts_event=0, ts_init=0, underlying=chain.underlying, stock=stock, stock_price=stock_price, cash=cash, frame=frame
     )
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) > _MOST:
+        raise ValueError(text)
+    return number
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number

@@ -6,6 +6,7 @@ An environment variable names its place: `AXIOM_SET_QUOTING__SIZE=5` is `[quotin
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from streams.synthetic_settings import SyntheticSettings
 
 ENV_PREFIX: Final = "AXIOM_SET_"
 _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+_REFUSED: Final = re.compile(r"(?P<why>.*) - at `\$\.?(?P<path>[^`]*)`$")
 
 
 class PartySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +104,11 @@ def from_json(text: str) -> Settings:
     Raises:
         SettingsError: They are not of this build.
     """
-    return _convert(msgspec.json.decode(text))
+    try:
+        tree = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SettingsError("settings are not JSON", field="settings", value=text[:80], error=str(error)) from error
+    return _convert(tree)
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -119,7 +125,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     if path is not None:
         try:
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise SettingsError("settings cannot be read", field="path", value=str(path), error=str(error)) from error
         except tomllib.TOMLDecodeError as error:
             raise SettingsError("settings are not TOML", field="path", value=str(path), error=str(error)) from error
@@ -137,7 +143,7 @@ def _place(tree: dict[str, Any], keys: list[str], text: str) -> None:
     tree[keys[-1]] = text
 
 
-def _convert(tree: dict[str, Any]) -> Settings:
+def _convert(tree: Any) -> Settings:  # noqa: ANN401  # what a TOML or JSON file may hold
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -145,7 +151,12 @@ def _convert(tree: dict[str, Any]) -> Settings:
         if found:
             key = ".".join(part for part in (found["path"], found["name"]) if part)
             raise SettingsError(f"settings: unknown key '{key}'", field=key, value=None) from error
-        raise SettingsError(f"settings: {error}", field="settings", value=None) from error
+        refused = _REFUSED.match(str(error))
+        key = refused["path"] if refused else ""
+        value = functools.reduce(
+            lambda node, part: node.get(part) if isinstance(node, dict) else None, key.split("."), tree
+        )
+        raise SettingsError(f"settings: {error}", field=key or "settings", value=value) from error
     except InputError as error:
         fields = {"field": error.fields.get("field"), "value": error.fields.get("value")}
         raise SettingsError(f"settings: {error.message}", **fields) from error
