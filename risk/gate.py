@@ -7,8 +7,7 @@ the others have on the way. A breach is an event, never an exception. Cancels pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,27 +21,16 @@ from domain.price import TickClass
 from domain.state import pack, unpack
 from risk.bounds import MS
 from risk.checks import Blocked, Breach
+from risk.controls import Controls
+from risk.issue import Issuer
 from risk.kill_switch import KillSwitch
 from risk.limits import Limits
 from risk.order_checks import order_breaches, replace_breaches
 from risk.quote_checks import judge_quotes
-from risk.rate import MessageRate
 from risk.seal import Sealer
 from risk.view import View
 
 _VERSION: Final = 1
-
-
-class _Head(TypedDict):
-    ts_event: int
-    ts_init: int
-    underlying: str
-
-
-class _Stamp(_Head):
-    gate: str
-    sequence: int
-    seal: str
 
 
 class RiskGate:
@@ -76,13 +64,11 @@ class RiskGate:
         """
         if venues < 1:
             raise InputError("a gate needs a venue", field="venues", value=venues)
-        self._gate = gate
         self._underlying = underlying
-        self._sealer = sealer
-        self._sequence = 0
+        self._issuer = Issuer(sealer, gate, underlying)
         self._view = View(chain, tick_classes, limits, venues)
         self._kill = KillSwitch()
-        self._rate = MessageRate()
+        controls = Controls(self._issuer, self._view, self._kill)
         self._clordids: dict[str, None] = {}
         self._recent: dict[str, int] = {}
         self._react: dict[type[Event], Callable[[Any], Sequence[Event] | None]] = {
@@ -93,13 +79,13 @@ class RiskGate:
             c.ReplaceOrder: self._replace,
             c.CancelAllOrders: self._cancel_all,
             c.RequestOrder: self._on_request,
-            c.EngageKillSwitch: self._engage,
-            c.ReleaseKillSwitch: self._release,
-            c.ChangeLimits: self._change_limits,
-            c.PauseQuoting: self._acknowledge_command,
-            c.ResumeQuoting: self._acknowledge_command,
-            c.Flatten: self._acknowledge_command,
-            c.ResetProtection: self._acknowledge_command,
+            c.EngageKillSwitch: controls.engage,
+            c.ReleaseKillSwitch: controls.release,
+            c.ChangeLimits: controls.change_limits,
+            c.PauseQuoting: controls.acknowledge,
+            c.ResumeQuoting: controls.acknowledge,
+            c.Flatten: controls.acknowledge,
+            c.ResetProtection: controls.acknowledge,
             e.NbboUpdated: self._view.market.on_nbbo,
             e.UnderlyingUpdated: self._view.market.on_underlying,
             e.GreeksComputed: self._view.market.on_greeks,
@@ -139,14 +125,7 @@ class RiskGate:
         events: list[Event] = []
         if len(verdict.frame):
             quotes.send(command.quote_set_id, verdict.frame, verdict.rows, verdict.where)
-            cleared = e.QuotesCleared(
-                **self._stamp(command, entries=len(verdict.frame)),
-                quote_set_id=command.quote_set_id,
-                party=command.party,
-                quote_ts=command.quote_ts,
-                frame=verdict.frame,
-            )
-            events.append(self._sealer.sealed(cleared))
+            events.append(self._issuer.quotes(command, verdict.frame))
         if verdict.refused is not None:
             events += self._refused(command, verdict.refused, verdict.breaches)
         return events
@@ -160,7 +139,7 @@ class RiskGate:
             return Blocked(e.QuoteRefusal.HALTED, 1.0, 0.0)
         if (age := view.market.age_ms(now)) > limits.stale_ms:
             return Blocked(e.QuoteRefusal.STALE, age, float(limits.stale_ms))
-        messages, sent = self._rate.counts(now, limits)
+        messages, sent = self._issuer.rate.counts(now, limits)
         if messages + 1 > limits.max_messages:
             return Blocked(e.QuoteRefusal.RATE, float(messages + 1), float(limits.max_messages))
         if entries and sent + entries > limits.max_entries:
@@ -168,9 +147,9 @@ class RiskGate:
         return None
 
     def _refused(self, command: c.PlaceQuotes, refused: QuoteRefusalFrame, breaches: Sequence[Breach]) -> list[Event]:
-        head = self._head(command)
+        head = self._issuer.head(command)
         events: list[Event] = [e.QuotesRefused(**head, quote_set_id=command.quote_set_id, frame=refused)]
-        return events + [self._breached(command, command.quote_set_id, breach) for breach in breaches]
+        return events + self._issuer.breaches(command, command.quote_set_id, breaches)
 
     def _pull_repeated(self, command: c.PlaceQuotes) -> list[Event]:
         """What a repeated mass quote pulls is pulled all the same, by a cancel: its name cannot be sent again."""
@@ -180,8 +159,8 @@ class RiskGate:
             pulls = (frame.venue == venue) & (frame.bid_size == 0) & (frame.ask_size == 0)
             if pulls.any():
                 cancel = c.CancelQuotes(
-                    **self._head(command),
-                    cancel_id=f"{command.quote_set_id}-{self._gate}-{self._sequence + 1}",
+                    **self._issuer.head(command),
+                    cancel_id=f"{command.quote_set_id}-pull-{venue}-{self._issuer.sequence + 1}",
                     venue=venue,
                     contracts=tuple(frame.contract[pulls].tolist()),
                     reason="pull in a repeated mass quote",
@@ -193,13 +172,13 @@ class RiskGate:
 
     def _cancel_quotes(self, cancel: c.CancelQuotes) -> Sequence[Event]:
         self._view.quotes.send_cancel(cancel.cancel_id, cancel.venue, cancel.contracts)
-        return [self._sealer.sealed(e.QuoteCancelCleared(**self._stamp(cancel), cancel=cancel))]
+        return [self._issuer.quote_cancel(cancel)]
 
     def _cancel_order(self, cancel: c.CancelOrder) -> Sequence[Event]:
-        return [self._sealer.sealed(e.OrderCancelCleared(**self._stamp(cancel), cancel=cancel))]
+        return [self._issuer.order_cancel(cancel)]
 
     def _cancel_all(self, cancel: c.CancelAllOrders) -> Sequence[Event]:
-        return [self._sealer.sealed(e.OrdersCancelCleared(**self._stamp(cancel), cancel=cancel))]
+        return [self._issuer.orders_cancel(cancel)]
 
     # --- orders -----------------------------------------------------------------------------------------------------
 
@@ -218,7 +197,7 @@ class RiskGate:
         self._clordids[order.clordid] = None
         self._recent[twin] = order.ts_event
         self._view.orders.submitted(order)
-        return [self._sealer.sealed(e.OrderCleared(**self._stamp(order), order=order))]
+        return [self._issuer.order(order)]
 
     def _replace(self, replace: c.ReplaceOrder) -> Sequence[Event]:
         breach = self._order_blocked(replace, replace.clordid)
@@ -232,7 +211,7 @@ class RiskGate:
             return self._refused_order(replace, request, breach)
         self._clordids[replace.clordid] = None
         self._view.orders.replacing(replace)
-        return [self._sealer.sealed(e.OrderReplaceCleared(**self._stamp(replace), replace=replace))]
+        return [self._issuer.replace(replace)]
 
     def _order_blocked(self, order: c.SubmitOrder | c.ReplaceOrder, clordid: str) -> Breach | None:
         """Return what keeps every order back, or this name."""
@@ -243,13 +222,13 @@ class RiskGate:
 
     def _refused_order(self, order: c.SubmitOrder | c.ReplaceOrder, request: str, breach: Breach) -> Sequence[Event]:
         refused = e.OrderRefused(
-            **self._head(order),
+            **self._issuer.head(order),
             clordid=order.clordid,
             request_id=request,
             reason=breach.check,
             detail=f"value {breach.value:.10g} limit {breach.limit:.10g}",
         )
-        return [refused, self._breached(order, order.clordid, breach)]
+        return [refused, *self._issuer.breaches(order, order.clordid, [breach])]
 
     def _on_request(self, request: c.RequestOrder) -> None:
         self._view.requested[request.request_id] = request.quantity
@@ -276,69 +255,6 @@ class RiskGate:
     def _on_venue_status(self, event: e.VenueStatusChanged) -> None:
         self._view.market.set_venue(event.venue, is_up=event.is_up)
 
-    # --- people -----------------------------------------------------------------------------------------------------
-
-    def _engage(self, command: c.EngageKillSwitch) -> Sequence[Event]:
-        """Latch, cancel everything, say so. Never refused."""
-        events: list[Event] = []
-        head = self._head(command)
-        was_engaged = self._kill.is_engaged
-        if self._kill.engage(command.ts_event):
-            name, reason = f"{self._gate}-kill-{self._kill.count}", f"kill switch: {command.reason}"
-            events += self._cancel_quotes(
-                c.CancelQuotes(**head, cancel_id=f"{name}-quotes", venue=-1, contracts=(), reason=reason)
-            )
-            events += self._cancel_all(c.CancelAllOrders(**head, cancel_id=f"{name}-orders", venue=-1, reason=reason))
-        if not was_engaged:
-            events.append(e.KillSwitchEngaged(**head, user=command.user, reason=command.reason))
-        return [*events, self._applied(command)]
-
-    def _release(self, command: c.ReleaseKillSwitch) -> Sequence[Event]:
-        if not self._kill.is_engaged:
-            return [self._refused_command(command, "the kill switch is not engaged")]
-        if not (command.user and command.reason):
-            return [self._refused_command(command, "a release names a user and a reason")]
-        self._kill.release()
-        released = e.KillSwitchReleased(**self._head(command), user=command.user, reason=command.reason)
-        return [released, self._applied(command)]
-
-    def _change_limits(self, command: c.ChangeLimits) -> Sequence[Event]:
-        if not (command.user and command.reason):
-            return [self._refused_command(command, "a change of limits names a user and a reason")]
-        try:
-            limits = self._view.limits.with_changes(command.limits)
-        except InputError as error:  # an operator is told no by an event; the shard has nothing to decide
-            return [self._refused_command(command, str(error))]
-        self._view.set_limits(limits)
-        return [self._applied(command)]
-
-    def _acknowledge_command(self, command: c.OperatorCommand) -> Sequence[Event]:
-        """Answer for quoter and hedger, which act on the command itself."""
-        if isinstance(command, c.Flatten) and self._kill.is_engaged:
-            return [self._refused_command(command, "the kill switch is engaged: no order can leave")]
-        return [self._applied(command)]
-
-    def _applied(self, command: c.OperatorCommand) -> Event:
-        name = type(command).__name__
-        return e.CommandApplied(**self._head(command), command=name, user=command.user, reason=command.reason)
-
-    def _refused_command(self, command: c.OperatorCommand, reason: str) -> Event:
-        return e.CommandRefused(**self._head(command), command=type(command).__name__, user=command.user, reason=reason)
-
-    # --- parts of every output --------------------------------------------------------------------------------------
-
-    def _head(self, cause: Event) -> _Head:
-        return {"ts_event": cause.ts_event, "ts_init": cause.ts_init, "underlying": self._underlying}
-
-    def _stamp(self, cause: Event, entries: int = 0) -> _Stamp:
-        """Return what a new clearance carries, its seal still to come, and count it."""
-        self._sequence += 1
-        self._rate.add(cause.ts_event, entries)
-        return {**self._head(cause), "gate": self._gate, "sequence": self._sequence, "seal": ""}
-
-    def _breached(self, cause: Event, subject: str, breach: Breach) -> Event:
-        return e.LimitBreached(**self._head(cause), subject=subject, **asdict(breach))
-
     # --- state ------------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> bytes:
@@ -346,8 +262,8 @@ class RiskGate:
         state = {
             "view": self._view.state(),
             "kill": self._kill.state(),
-            "rate": self._rate.state(),
-            "sequence": self._sequence,
+            "rate": self._issuer.rate.state(),
+            "sequence": self._issuer.sequence,
             "clordids": list(self._clordids),
             "recent": self._recent,
         }
@@ -362,7 +278,7 @@ class RiskGate:
         values = unpack(self.name, _VERSION, state)
         self._view.restore(values["view"])
         self._kill.restore(values["kill"])
-        self._rate.restore(values["rate"])
-        self._sequence = values["sequence"]
+        self._issuer.rate.restore(values["rate"])
+        self._issuer.sequence = values["sequence"]
         self._clordids = dict.fromkeys(values["clordids"])
         self._recent = dict(values["recent"])

@@ -110,6 +110,16 @@ class ClearanceLedger:
         """Return the last sequence number taken from a gate, 0 before the first."""
         return self._last.get(gate, 0)
 
+    def resume(self, gate: str, last: int) -> None:
+        """Go on after a sequence number that a snapshot holds.
+
+        Raises:
+            InputError: The number is negative.
+        """
+        if last < 0:
+            raise InputError("sequence number must not be negative", field="last", value=last, gate=gate)
+        self._last[gate] = last
+
     def snapshot(self) -> bytes:
         """The numbers taken, by gate."""
         return pack("risk.ledger", 1, {"last": self._last})
