@@ -109,6 +109,7 @@ class DirectOutlet:
 
         Raises:
             ClearanceRefused: The gate did not issue it, or its content was changed.
+            InvariantError: Its gate or a venue in it is unknown. In either case nothing leaves.
         """
         ledger = self._ledgers.get(clearance.gate)
         try:
@@ -136,15 +137,23 @@ class DirectOutlet:
     def _split(self, clearance: Clearance) -> Iterator[tuple[int, Clearance]]:
         if not isinstance(clearance, QuotesCleared):
             for venue in self._targets(clearance):
+                self._check(venue, clearance)
                 yield venue, clearance
             return
+        venues = clearance.frame.venue
+        self._check(venues.max(initial=0), clearance)
+        self._check(venues.min(initial=0), clearance)
         for venue in range(len(self._ports)):
-            rows = np.flatnonzero(clearance.frame.venue == venue)
+            rows = np.flatnonzero(venues == venue)
             for start in range(0, len(rows), self._max_entries):
                 part = rows[start : start + self._max_entries]
                 self.quote_entries += len(part)
                 self.quote_messages += 1
                 yield venue, msgspec.structs.replace(clearance, frame=clearance.frame.take(part))
+
+    def _check(self, venue: int, clearance: Clearance) -> None:
+        if not 0 <= venue < len(self._ports):
+            raise InvariantError("clearance for an unknown venue", venue=int(venue), sequence=clearance.sequence)
 
     def _targets(self, clearance: Clearance) -> Sequence[int]:
         every = range(len(self._ports))

@@ -18,7 +18,7 @@ import msgspec
 
 from domain.codec import canonical, encode
 from domain.commands import OperatorCommand
-from domain.errors import ReplayDiverged
+from domain.errors import DataError, InputError, ReplayDiverged
 from domain.events import (
     Clearance,
     NbboUpdated,
@@ -45,6 +45,8 @@ from streams.topology import PINNED_SCHEMAS
 MARKET: Final = (UnderlyingUpdated, UnderlyingTraded, NbboUpdated, TradesPrinted, SessionChanged)
 TICKS: Final = (UnderlyingUpdated, NbboUpdated)
 SECOND_NS: Final = 1_000_000_000
+VENUE: Final = "venue."
+OPS: Final = "ops"
 
 
 class Sink(Protocol):
@@ -143,6 +145,7 @@ class EmbeddedRun:
         self._pending: list[Pending] = []
         self._timers = Timers("1s", SECOND_NS, started.underlying)
         self._order = 0
+        self._steps = 0
         self._offsets: dict[str, int] = {}
         self._now = 0
         self._is_begun = False
@@ -175,6 +178,7 @@ class EmbeddedRun:
         return Outcome.FINISHED
 
     def _step(self, due: int) -> None:
+        self._steps += 1
         if self._pending and self._pending[0].due == due:
             self._deliver(heapq.heappop(self._pending))
         elif self._head is not None and self._head.event.ts_event == due:
@@ -184,12 +188,19 @@ class EmbeddedRun:
             self._apply("timer", self._timers.offset, self._timers.fire())
 
     def _due(self) -> int | None:
+        if self._pending and self._is_venue_next():
+            return self._pending[0].due
         candidates = [self._pending[0].due] if self._pending else []
         if self._head is not None:
             candidates.append(self._head.event.ts_event)
         if self._timers.due is not None:
             candidates.append(self._timers.due)
         return min(candidates, default=None)
+
+    def _is_venue_next(self) -> bool:
+        """Whether the journal goes on with a venue: `drain` may have run ahead of the recording."""
+        head = self._journaled.head if self._journaled is not None else None
+        return head is not None and head[0].source.startswith(VENUE)
 
     def _next_item(self) -> None:
         self._head = next(self._feed, None)
@@ -199,12 +210,17 @@ class EmbeddedRun:
         """Deliver everything in flight, so that cancels reach the venues and their answers reach us."""
         while self._pending:
             self._now = max(self._now, self._pending[0].due)
+            self._steps += 1
             self._deliver(heapq.heappop(self._pending))
 
     def command(self, command: OperatorCommand) -> list[Event]:
-        """Apply an operator's command now."""
+        """Apply an operator's command now. Its offset is the step that it follows: a resumed run applies it there."""
         stamped = msgspec.structs.replace(command, ts_event=self._now, ts_init=time.time_ns())
-        return self._apply("ops", self._next_offset("ops"), stamped)
+        return self._apply_command(self._steps, stamped)
+
+    def _apply_command(self, offset: int, command: Event) -> list[Event]:
+        self._steps += 1
+        return self._apply(OPS, offset, command)
 
     def _begin(self, ts: int) -> None:
         self._now = ts
@@ -213,9 +229,12 @@ class EmbeddedRun:
 
     def _take_item(self, item: FeedItem) -> None:
         event = item.event
-        if isinstance(event, MARKET):
+        if isinstance(event, MARKET) and not self._shard.is_late(item.source, event.ts_event):
             for venue, port in enumerate(self._ports):
-                self._answer(venue, port.exchange.on_market(event))
+                try:
+                    self._answer(venue, port.exchange.on_market(event))
+                except (InputError, DataError) as refusal:  # nothing changed there; the stages judge it for themselves
+                    self._metrics.count("feed.refused", label=type(refusal).__name__)
         self.feed_offset = item.offset + 1
         self._apply(item.source, item.offset, event)
         if isinstance(event, SessionChanged) and event.state == "pre_open":
@@ -228,7 +247,7 @@ class EmbeddedRun:
 
     def _deliver(self, pending: Pending) -> None:
         if pending.is_answer:
-            source = f"venue.{self._ports[pending.venue].mic}"
+            source = f"{VENUE}{self._ports[pending.venue].mic}"
             answer = msgspec.structs.replace(pending.event, ts_init=pending.due)
             self._apply(source, self._next_offset(source), answer)
         elif isinstance(pending.event, Clearance):
@@ -301,14 +320,11 @@ class EmbeddedRun:
         ), True
 
     def _take_commands(self) -> None:
-        while (
-            self._journaled is not None and self._journaled.head is not None and self._journaled.head[0].source == "ops"
-        ):
+        while self._journaled is not None and self._journaled.head is not None:
             record = self._journaled.head[0]
-            event = record.event()
-            self._offsets["ops"] = record.offset
-            self._now = max(self._now, event.ts_event)
-            self._apply("ops", record.offset, event)
+            if record.source != OPS or record.offset > self._steps:
+                break
+            self._apply_command(record.offset, record.event())
         if not self.is_replaying:
             for command in self._control.poll():
                 self._control.answer(command, self.command(command))
@@ -327,6 +343,7 @@ class EmbeddedRun:
                 "pending": pack_pending(self._pending),
                 "timers": list(self._timers.state()),
                 "order": self._order,
+                "steps": self._steps,
                 "offsets": self._offsets,
                 "now": self._now,
                 "feed_offset": self.feed_offset,
@@ -346,6 +363,7 @@ class EmbeddedRun:
         self._pending = unpack_pending(values["pending"])
         self._timers.set_state(*values["timers"])
         self._order = values["order"]
+        self._steps = values["steps"]
         self._offsets = dict(values["offsets"])
         self._now = values["now"]
         self.feed_offset = values["feed_offset"]

@@ -5,8 +5,12 @@ to the operating system: it survives the death of the process, not a power cut (
 
 Record, little-endian:
 
-    u32 length of what follows the checksum | u32 crc32 of it | u64 sequence | u8 kind | u8 version
-    | u8 length of schema name | u8 length of source | i64 offset | 16 bytes chain | schema | source | payload
+    u32 length of the body | u32 crc32 of the body | u32 crc32 of these eight bytes
+    | u64 sequence | u8 kind | u8 version | u8 length of schema name | u8 length of source | i64 offset | 16 bytes chain
+    | schema | source | payload
+
+The body begins with the sequence number. The prefix has a checksum of its own, so that a damaged length is not taken
+for a record that was cut off: what a killed process leaves is short, never altered.
 
 `chain` is the hash of the record before. It is computed by `seal`, after the outputs have left, so that hashing stays
 off the path from tick to quote; a record that is altered, removed or moved breaks every later one.
@@ -24,14 +28,15 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from domain.codec import Encoded, decode
-from domain.errors import DataError, JournalCorrupt
+from domain.errors import DataError, InputError, JournalCorrupt
 from domain.events_base import Event
 
-_PREFIX: Final = struct.Struct("<II")
+_LENGTH: Final = struct.Struct("<II")
+_PREFIX: Final = struct.Struct("<III")
 _HEAD: Final = struct.Struct("<QBBBBq16s")
 _CHAIN_BYTES: Final = 16
 GENESIS: Final = b"\0" * _CHAIN_BYTES
-MAX_RECORD: Final = 64 * 1024 * 1024
+MAX_PAYLOAD: Final = 64 * 1024 * 1024
 SUFFIX: Final = ".journal"
 
 
@@ -96,12 +101,19 @@ class JournalWriter:
         return self.append_all(kind, source, offset, (message,))
 
     def append_all(self, kind: Kind, source: str, offset: int, messages: Sequence[Encoded]) -> int:
-        """Write several records with one call to the operating system; return the last sequence number."""
+        """Write several records with one call to the operating system; return the last sequence number.
+
+        Raises:
+            InputError: A record is longer than a reader accepts. Nothing was written.
+        """
+        if (longest := max((len(message.payload) for message in messages), default=0)) > MAX_PAYLOAD:
+            raise InputError("journal record is too long", field="payload", value=longest, limit=MAX_PAYLOAD)
         parts: list[bytes] = []
         for message in messages:
             self.seal()
             body = self._body(kind, source, offset, message)
-            parts.append(_PREFIX.pack(len(body), zlib.crc32(body)))
+            lengths = _LENGTH.pack(len(body), zlib.crc32(body))
+            parts.append(lengths + zlib.crc32(lengths).to_bytes(4, "little"))
             parts.append(body)
             self._unsealed.append(body)
             self.next_sequence += 1
@@ -126,6 +138,8 @@ class JournalWriter:
         return b"".join((head, schema, origin, message.payload))
 
     def _write(self, data: bytes) -> None:
+        if self._size >= self._segment_bytes:
+            self._roll()
         view = memoryview(data)
         while view:
             view = view[os.write(self._file, view) :]
@@ -133,12 +147,13 @@ class JournalWriter:
             os.fsync(self._file)
         self._size += len(data)
         self.bytes_written += len(data)
-        if self._size >= self._segment_bytes:
-            os.close(self._file)
-            self._index += 1
-            path = self._folder / f"{self._index:06d}{SUFFIX}"
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            self._size = 0
+
+    def _roll(self) -> None:
+        os.close(self._file)
+        self._index += 1
+        path = self._folder / f"{self._index:06d}{SUFFIX}"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._size = 0
 
 
 class JournalReader:
@@ -181,40 +196,37 @@ class JournalReader:
                 return
             self._segment, self._position = self._segment + 1, 0
 
-    def _parse(self, path: Path, data: bytes, start: int, *, is_last: bool) -> Record | None:
-        """The record at the current position of a segment whose bytes from `start` on are `data`."""
-        at = self._position - start
-        remaining = len(data) - at
-        length, crc = _PREFIX.unpack_from(data, at) if remaining >= _PREFIX.size else (0, 0)
-        stop = at + _PREFIX.size + length
-        if remaining < _PREFIX.size or (stop > len(data) and length <= MAX_RECORD):
-            if not is_last:
-                raise JournalCorrupt(segment=path.name, position=self._position, what="cut off before the last segment")
-            self.torn_bytes = remaining
+    def _parse(self, path: Path, data: bytes, position: int, *, is_last: bool) -> Record | None:
+        """The record at a position, or None where a killed process stopped writing it."""
+        remaining = len(data) - position
+        if remaining < _PREFIX.size:
+            self._tear(path, position, remaining, is_last=is_last)
             return None
-        body = data[at + _PREFIX.size : stop]
-        if length > MAX_RECORD or length < _HEAD.size or zlib.crc32(body) != crc:
-            raise JournalCorrupt(segment=path.name, position=self._position, what="checksum")
-        sequence, kind, version, schema_size, source_size, offset, chain = _HEAD.unpack_from(body)
-        if sequence != self._sequence or chain != self._chain:
-            raise JournalCorrupt(
-                segment=path.name,
-                position=self._position,
-                expected=self._sequence,
-                found=sequence,
-                what="chain or sequence",
-            )
-        schema_end = _HEAD.size + schema_size
-        source_end = schema_end + source_size
-        schema, source = body[_HEAD.size : schema_end].decode(), body[schema_end:source_end].decode()
-        message = Encoded(schema, version, body[source_end:])
-        record = Record(
-            sequence, Kind(kind), source, offset, message, path, self._position, self._position + stop - at, chain
-        )
-        self._position = record.end
-        self._sequence += 1
-        self._chain = _link(chain, body)
-        return record
+        length, crc, prefix_crc = _PREFIX.unpack_from(data, position)
+        if zlib.crc32(data[position : position + _LENGTH.size]) != prefix_crc:
+            raise JournalCorrupt(segment=path.name, position=position, what="checksum of the prefix")
+        start = position + _PREFIX.size
+        end = start + length
+        if end > len(data):
+            self._tear(path, position, remaining, is_last=is_last)
+            return None
+        body = data[start:end]
+        if zlib.crc32(body) != crc:
+            raise JournalCorrupt(segment=path.name, position=position, what="checksum")
+        try:
+            sequence, kind, version, schema_size, source_size, offset, chain = _HEAD.unpack_from(body)
+            schema_end = _HEAD.size + schema_size
+            source_end = schema_end + source_size
+            schema, source = body[_HEAD.size : schema_end].decode(), body[schema_end:source_end].decode()
+            message = Encoded(schema, version, body[source_end:])
+            return Record(sequence, Kind(kind), source, offset, message, path, position, end, chain)
+        except (struct.error, ValueError) as error:
+            raise JournalCorrupt(segment=path.name, position=position, what="head", error=str(error)) from error
+
+    def _tear(self, path: Path, position: int, remaining: int, *, is_last: bool) -> None:
+        if not is_last:
+            raise JournalCorrupt(segment=path.name, position=position, what="record cut off before the last segment")
+        self.torn_bytes = remaining
 
 
 class JournalTail(NamedTuple):
@@ -238,7 +250,7 @@ class JournalTail(NamedTuple):
         if last is None:
             raise DataError("journal holds no input", folder=str(folder))
         cut = 0
-        for path in segments(folder):
+        for path in reversed(segments(folder)):  # from the end: a kill in between leaves a shorter journal, not a gap
             if path > last.segment:
                 cut += path.stat().st_size
                 path.unlink()

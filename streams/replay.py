@@ -120,10 +120,17 @@ def diff(left: Iterable[Record], right: Iterable[Record]) -> str:
         same_place = (mine.kind, mine.source, mine.offset) == (theirs.kind, theirs.source, theirs.offset)
         if same_place and mine.message == theirs.message:
             continue
+        if not same_place:
+            return f"sequence {mine.sequence}: {_place(mine)} against {_place(theirs)}"
         first, second = mine.event(), theirs.event()
-        if not same_place or canonical(first) != canonical(second):
+        if canonical(first) != canonical(second):
             return f"sequence {mine.sequence} ({mine.kind.name.lower()} of {mine.source}): {_explain(first, second)}"
     return ""
+
+
+def _place(record: Record) -> str:
+    event = record.event()
+    return f"{record.kind.name.lower()} {record.source}@{record.offset} {record.message.schema} at {event.ts_event}"
 
 
 def _explain(first: Event, second: Event) -> str:

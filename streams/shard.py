@@ -57,13 +57,17 @@ class Shard:
         self._run: RunStarted | None = None
         self._chains: dict[str, ChainListed] = {}
         self._stages: dict[str, list[Stage]] = {}
-        self._readers: dict[tuple[str, type[Event]], tuple[Stage, ...]] = {}
+        self._readers: dict[tuple[str, type[Event]], tuple[tuple[str, Stage], ...]] = {}
         self._offsets: dict[str, int] = {}
         self._clocks: dict[str, int] = {}
 
     def is_new(self, source: str, offset: int) -> bool:
         """Whether an input was not seen before. The runtime journals a new one, then has it handled."""
         return offset > self._offsets.get(source, -1)
+
+    def is_late(self, source: str, ts_event: int) -> bool:
+        """Whether an input is stamped before one that its source gave already: it will be refused."""
+        return ts_event < self._clocks.get(source, 0)
 
     def handle(self, source: str, offset: int, event: Event, pins: Iterable[Event] | None = None) -> list[Event]:
         """Apply one input and return everything that came of it, in order.
@@ -82,16 +86,18 @@ class Shard:
             return []
         self._offsets[source] = offset
         self._metrics.count("shard.inputs", label=type(event).__name__)
-        last = self._clocks.get(source, 0)
-        if event.ts_event < last:
-            error = ClockWentBackwards(source=source, offset=offset, last=last, received=event.ts_event)
+        if self.is_late(source, event.ts_event):
+            error = ClockWentBackwards(source=source, offset=offset, last=self._clocks[source], received=event.ts_event)
             return [self._rejected("shard", event, error)]
         self._clocks[source] = event.ts_event
         self.last_ts = max(self.last_ts, event.ts_event)
         if isinstance(event, RunStarted):
             self._run = event
         elif isinstance(event, ChainListed):
-            self._list(event)
+            try:
+                self._list(event)
+            except (InputError, DataError) as refusal:
+                return [self._rejected("shard", event, refusal)]
         return self._drain(event, None if pins is None else deque(pins))
 
     def stages(self, underlying: str) -> Sequence[Stage]:
@@ -104,8 +110,8 @@ class Shard:
             "shard",
             1,
             {
-                "run": encode(self._run).payload if self._run else b"",
-                "chains": {name: encode(chain).payload for name, chain in self._chains.items()},
+                "run": encode(self._run) if self._run else None,
+                "chains": [encode(chain) for chain in self._chains.values()],
                 "stages": {name: [stage.snapshot() for stage in group] for name, group in self._stages.items()},
                 "offsets": self._offsets,
                 "clocks": self._clocks,
@@ -121,12 +127,18 @@ class Shard:
             DataError: The bytes are not a snapshot of a shard with these stages.
         """
         values = unpack("shard", 1, state)
-        run = decode("RunStarted", 1, values["run"]) if values["run"] else None
+        run = decode(*values["run"]) if values["run"] else None
         self._run = run if isinstance(run, RunStarted) else None
-        for payload in values["chains"].values():
-            chain = decode("ChainListed", 1, payload)
+        self._chains.clear()
+        self._stages.clear()
+        for message in values["chains"]:
+            chain = decode(*message)
             if isinstance(chain, ChainListed):
                 self._list(chain)
+        found = {name: len(group) for name, group in values["stages"].items()}
+        expected = {name: len(group) for name, group in self._stages.items()}
+        if found != expected:
+            raise DataError("snapshot is of other stages", expected=expected, found=found)
         for name, snapshots in values["stages"].items():
             for stage, data in zip(self._stages[name], snapshots, strict=True):
                 stage.restore(data)
@@ -138,21 +150,20 @@ class Shard:
     def _list(self, chain: ChainListed) -> None:
         if self._run is None:
             raise InputError("a chain was listed before the run started", field="underlying", value=chain.underlying)
-        self._chains[chain.underlying] = chain
+        if chain.underlying in self._chains:  # new stages would forget positions and resting quotes
+            raise InputError("a chain was listed twice", field="underlying", value=chain.underlying)
         self._stages[chain.underlying] = list(self._factory(self._run, chain))
+        self._chains[chain.underlying] = chain
         self._readers.clear()
 
-    def _readers_of(self, underlying: str, kind: type[Event]) -> tuple[Stage, ...]:
+    def _readers_of(self, underlying: str, kind: type[Event]) -> tuple[tuple[str, Stage], ...]:
+        """The stages that read an event, each with its underlying: an event of the whole firm goes to all of them."""
         found = self._readers.get((underlying, kind))
         if found is None:
-            groups = (
-                [self._stages.get(underlying, [])]
-                if underlying
-                else [self._stages[key] for key in sorted(self._stages)]
+            owners = [underlying] if underlying else sorted(self._stages)
+            found = tuple(
+                (owner, stage) for owner in owners for stage in self._stages.get(owner, ()) if kind in stage.reads
             )
-            found = tuple(stage for group in groups for stage in group if kind in stage.reads)
-            if underlying in self.halted:
-                found = tuple(stage for stage in found if stage.name in SURVIVORS)
             self._readers[underlying, kind] = found
         return found
 
@@ -165,10 +176,15 @@ class Shard:
             steps += 1
             if steps > _MAX_STEPS:
                 error = InvariantError("events do not settle", event=type(current).__name__)
-                self._halt(current, "shard", error, emitted, queue)
-                break
-            for stage in self._readers_of(current.underlying, type(current)):
-                if current.underlying in self.halted and stage.name not in SURVIVORS:
+                queue.clear()  # what is left is the loop; the kill switch goes through the survivors
+                if current.underlying in self.halted:
+                    emitted.append(self._rejected("shard", current, error))
+                    break
+                self._halt(current.underlying, current, "shard", error, emitted, queue)
+                steps = 0
+                continue
+            for owner, stage in self._readers_of(current.underlying, type(current)):
+                if owner in self.halted and stage.name not in SURVIVORS:
                     continue
                 started = time.perf_counter_ns()
                 try:
@@ -178,8 +194,10 @@ class Shard:
                 except (InputError, DataError, VenueError) as refusal:
                     outputs = [self._rejected(stage.name, current, refusal)]
                 except Exception as fault:  # noqa: BLE001  # the one place: an unknown fault halts the underlying
-                    self._halt(current, stage.name, fault, emitted, queue)
-                    continue
+                    if owner not in self.halted:
+                        self._halt(owner, current, stage.name, fault, emitted, queue)
+                        continue
+                    outputs = [self._rejected(stage.name, current, fault)]  # a survivor failed: say so, go on
                 self._metrics.observe("shard.apply.seconds", (time.perf_counter_ns() - started) * 1e-9, stage.name)
                 for output in outputs:
                     kept = self._pin(output, pins) if pins is not None and isinstance(output, PINNED) else output
@@ -189,20 +207,17 @@ class Shard:
             raise ReplayDiverged(what="a journaled result was not computed", event=type(pins[0]).__name__)
         return emitted
 
-    def _halt(self, cause: Event, stage: str, error: Exception, emitted: list[Event], queue: deque[Event]) -> None:
-        if cause.underlying in self.halted:
-            return
-        self.halted.add(cause.underlying)
-        self._readers.clear()
+    def _halt(
+        self, owner: str, cause: Event, stage: str, error: Exception, emitted: list[Event], queue: deque[Event]
+    ) -> None:
+        self.halted.add(owner)
         self._metrics.count("shard.rejected", label="InvariantError")
         text = f"{type(error).__name__}: {error}"
-        halted = ShardHalted(
-            ts_event=cause.ts_event, ts_init=cause.ts_init, underlying=cause.underlying, stage=stage, error=text
-        )
+        halted = ShardHalted(ts_event=cause.ts_event, ts_init=cause.ts_init, underlying=owner, stage=stage, error=text)
         kill = EngageKillSwitch(
             ts_event=cause.ts_event,
             ts_init=cause.ts_init,
-            underlying=cause.underlying,
+            underlying=owner,
             user="shard",
             reason=f"halted: {text}",
         )
@@ -256,7 +271,7 @@ def _differs(computed: PinnedEvent, journaled: Event) -> str:
             continue
         if mine.dtype.kind != "f" or mine.shape != other.shape:
             return name
-        scale = max(1.0, float(np.nanmax(np.abs(other), initial=0.0)))
+        scale = max(1.0, float(np.max(np.abs(other), where=np.isfinite(other), initial=0.0)))
         if not np.allclose(mine, other, rtol=PIN_TOLERANCE, atol=PIN_TOLERANCE * scale, equal_nan=True):
             return name
     return ""
