@@ -10,10 +10,11 @@ import numpy as np
 from domain.errors import DataError
 
 _ARRAY: Final = 1
+_KINDS: Final = "biufcSUmM"
 
 
 def _enc_hook(value: object) -> object:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
         head = msgspec.msgpack.encode((value.dtype.str, value.shape))
         return msgspec.msgpack.Ext(_ARRAY, len(head).to_bytes(2, "little") + head + value.tobytes())
     if isinstance(value, np.generic):
