@@ -30,6 +30,8 @@ class Market:
 
     Attributes (all of the chain's length, prices in units as floats):
         bid, ask: 0 where the side is absent.
+        join_bid, join_ask: The same where the market is two-sided; beyond all prices where it is not, and says nothing
+            of the value.
         ceiling: The highest bid that does not meet the market's ask: a tick below it.
         floor: The lowest ask that does not meet the market's bid: a tick above it, 0 without a bid.
         is_shown: Whether there is any side.
@@ -46,6 +48,8 @@ class Market:
         self._settings = settings
         self.bid = np.zeros(n)
         self.ask = np.zeros(n)
+        self.join_bid = np.full(n, _NO_CEILING)
+        self.join_ask = np.zeros(n)
         self.ceiling = np.full(n, _NO_CEILING)
         self.floor = np.zeros(n)
         self.is_shown = np.zeros(n, dtype=np.bool_)
@@ -61,14 +65,17 @@ class Market:
         bid = np.where(frame.bid_size > 0, frame.bid, 0)
         ask = np.where(frame.ask_size > 0, frame.ask, 0)
         has_bid, has_ask = bid > 0, ask > 0
+        is_two_sided = has_bid & has_ask
         self.bid[at] = bid
         self.ask[at] = ask
+        self.join_bid[at] = np.where(is_two_sided, bid, _NO_CEILING)
+        self.join_ask[at] = np.where(is_two_sided, ask, 0.0)
         self.ceiling[at] = np.where(has_ask, next_down(ask, ticks), _NO_CEILING)
         self.floor[at] = np.where(has_bid, next_up(bid, ticks), 0.0)
         self.is_shown[at] = has_bid | has_ask
         self.updated[at] = ts
 
-        seen = np.where(has_bid & has_ask & (ask > bid), 0.5 * (ask - bid), np.nan)
+        seen = np.where(is_two_sided & (ask > bid), 0.5 * (ask - bid), np.nan)
         half = self.half_width[at]
         half = np.where(
             np.isnan(half), seen, np.where(np.isnan(seen), half, half + settings.width_memory * (seen - half))
@@ -80,7 +87,7 @@ class Market:
         half = np.where(np.isnan(half), guess, np.fmin(half, seen))
         one_over_k = settings.decay_share * np.clip(half, 0.5 * ticks.below, widest) / PRICE_SCALE
         c, w = glft_coefficients(self._gamma[at], 1.0 / one_over_k, settings.arrival_rate, 1.0)
-        widening = np.where(has_bid & has_ask, 1.0, settings.one_sided_widening)
+        widening = np.where(is_two_sided, 1.0, settings.one_sided_widening)
         self.base[at] = c * widening * PRICE_SCALE
         self.slope[at] = w * PRICE_SCALE
 
@@ -102,4 +109,6 @@ class Market:
             setattr(self, name, state[name])
 
 
-_COLUMNS: Final = ("bid", "ask", "ceiling", "floor", "is_shown", "half_width", "base", "slope", "updated")
+_COLUMNS: Final = (
+    "bid", "ask", "join_bid", "join_ask", "ceiling", "floor", "is_shown", "half_width", "base", "slope", "updated"
+)  # fmt: skip

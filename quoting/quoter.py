@@ -42,13 +42,11 @@ from domain.price import TickClass, tick_columns
 from domain.state import pack, unpack
 from quoting import target
 from quoting.ladder import Ladder, diff, hold, rows
+from quoting.latches import Latches
 from quoting.market import NEVER, Market
 from quoting.mmp import Protection
 from quoting.settings import QuotingSettings
 from quoting.shown import Shown
-
-LATCHES: Final = ("closed", "halt", "kill", "pause", "protection", "stale", "stop")
-"""What can hold quoting back, in the order in which it is reported."""
 
 _VERSION: Final = 1
 _NS: Final = 1_000_000_000
@@ -104,7 +102,7 @@ class Quoter:
         self._shown = Shown(venues, len(chain))
         self._protection = Protection(settings.mmp)
         self._exposure = target.Exposure()
-        self._held = {"closed", "stale"}
+        self._latches = Latches()
         self._underlying_ts = NEVER
         self._theo_ts = NEVER
         self._next_pass = 0
@@ -129,12 +127,12 @@ class Quoter:
             VenueProtectionTripped: self._on_venue_protection,
             VenueStatusChanged: self._on_venue_status,
             SessionChanged: self._on_session,
-            KillSwitchEngaged: lambda event: self._latch(event, "kill", is_on=True),
-            KillSwitchReleased: lambda event: self._latch(event, "kill", is_on=False),
-            PauseQuoting: lambda event: self._latch(event, "pause", is_on=True),
-            Flatten: lambda event: self._latch(event, "pause", is_on=True),
-            ResumeQuoting: lambda event: self._latch(event, "pause", is_on=False),
-            StopRun: lambda event: self._latch(event, "stop", is_on=True),
+            KillSwitchEngaged: lambda event: self._latch(event, "kill", kill=True),
+            KillSwitchReleased: lambda event: self._latch(event, "kill", kill=False),
+            PauseQuoting: lambda event: self._latch(event, "pause", pause=True),
+            Flatten: lambda event: self._latch(event, "pause", pause=True),
+            ResumeQuoting: lambda event: self._latch(event, "pause", pause=False),
+            StopRun: lambda event: self._latch(event, "stop", stop=True),
             ResetProtection: self._on_reset,
         }
         self.reads: frozenset[type[Event]] = frozenset(self._react)
@@ -202,7 +200,7 @@ class Quoter:
         if trip is None:
             return _NOTHING
         tripped = ProtectionTripped(**self._head(event), rule=trip.rule, value=trip.value, limit=trip.limit)
-        return (tripped, *self._latch(event, "protection", is_on=True))
+        return (tripped, *self._latch(event, "protection", protection=True))
 
     def _on_acknowledged(self, event: QuotesAcknowledged) -> Sequence[Event]:
         number = self._number(event.quote_set_id)
@@ -250,51 +248,40 @@ class Quoter:
 
     # --- latches ------------------------------------------------------------------------------------------------------
     def _on_session(self, event: SessionChanged) -> Sequence[Event]:
-        before = self._holders()
-        self._held -= {"closed", "halt"}
-        if event.state != "open":
-            self._held.add("halt" if event.state == "halted" else "closed")
-        return self._after_latch(event, before, event.state)
+        is_halted = event.state == "halted"
+        is_closed = event.state != "open" and not is_halted
+        return self._latch(event, event.state, closed=is_closed, halt=is_halted)
 
     def _on_reset(self, event: ResetProtection) -> Sequence[Event]:
-        was_away = bool(self._shown.is_protected.any())
-        self._shown.is_protected[:] = False
-        if not self._protection.reset() and not was_away:
+        was_away = self._shown.release_protected()
+        was_tripped = self._protection.reset()
+        if not was_tripped and not was_away:
             return _NOTHING
         reset = ProtectionReset(**self._head(event), user=event.user, reason=event.reason)
-        if "protection" in self._held:
-            return (reset, *self._latch(event, "protection", is_on=False))
+        if was_tripped:
+            return (reset, *self._latch(event, "protection", protection=False))
         return (reset, *self._freshen(event, is_pass_due=True))
 
-    def _latch(self, event: Event, latch: str, *, is_on: bool) -> Sequence[Event]:
-        before = self._holders()
-        if is_on:
-            self._held.add(latch)
-        else:
-            self._held.discard(latch)
-        return self._after_latch(event, before, latch)
-
-    def _after_latch(self, event: Event, before: tuple[str, ...], reason: str) -> Sequence[Event]:
-        held = self._holders()
-        if held == before:
+    def _latch(self, event: Event, reason: str, **latches: bool) -> Sequence[Event]:
+        """Set or release latches; say so, and pull or place quotes, when that changed anything."""
+        was_free = self._latches.is_free
+        if not self._latches.change(**latches):
             return _NOTHING
-        result: list[Event] = [QuotingStateChanged(**self._head(event), is_quoting=not held, held_by=held)]
-        if held:
-            result += self._pull(event, reason)
-        else:
+        is_free, held_by = self._latches.is_free, self._latches.held_by
+        result: list[Event] = [QuotingStateChanged(**self._head(event), is_quoting=is_free, held_by=held_by)]
+        if is_free:
             result += self._pass(event)
+        elif was_free:
+            result += self._pull(event, reason)
         return result
 
     def _freshen(self, event: Event, *, is_pass_due: bool) -> Sequence[Event]:
         """Set or release the stale latch by the age of what quotes rest on, then quote if that is due."""
         age = event.ts_event - min(self._underlying_ts, self._theo_ts)
         is_stale = age > self._stale_ns
-        if is_stale != ("stale" in self._held):
-            return self._latch(event, "stale", is_on=is_stale)
-        return self._pass(event) if is_pass_due and not self._held else _NOTHING
-
-    def _holders(self) -> tuple[str, ...]:
-        return tuple(latch for latch in LATCHES if latch in self._held)
+        if is_stale != ("stale" in self._latches):
+            return self._latch(event, "stale", stale=is_stale)
+        return self._pass(event) if is_pass_due and self._latches.is_free else _NOTHING
 
     # --- quoting ------------------------------------------------------------------------------------------------------
     def _pass(self, event: Event) -> Sequence[Event]:
@@ -366,7 +353,7 @@ class Quoter:
     def _plan(self) -> None:
         """Note when a timer will have something to do: a pass, going stale, or a venue that should have answered."""
         look = min(self._next_pass, self._shown.awaiting_since + self._silence_ns)
-        if "stale" not in self._held:
+        if "stale" not in self._latches:
             look = min(look, min(self._underlying_ts, self._theo_ts) + self._stale_ns + 1)
         self._next_look = look
 
@@ -379,7 +366,7 @@ class Quoter:
             "shown": self._shown.state(),
             "protection": self._protection.state(),
             "exposure": list(self._exposure),
-            "held": list(self._holders()),
+            "held_by": self._latches.held_by,
             "underlying_ts": self._underlying_ts,
             "theo_ts": self._theo_ts,
             "next_pass": self._next_pass,
@@ -400,7 +387,7 @@ class Quoter:
         self._shown.restore(found["shown"])
         self._protection.restore(found["protection"])
         self._exposure = target.Exposure(*found["exposure"])
-        self._held = set(found["held"])
+        self._latches.restore(found["held_by"])
         self._underlying_ts, self._theo_ts = found["underlying_ts"], found["theo_ts"]
         self._next_pass, self._next_look = found["next_pass"], found["next_look"]
         self._sets, self._cancels = found["sets"], found["cancels"]

@@ -68,6 +68,12 @@ class Shown:
         """When the oldest mass quote was sent that a venue has not answered, ns; far away where there is none."""
         return min((awaiting[0][1] for awaiting in self._awaiting if awaiting), default=_FAR)
 
+    def release_protected(self) -> bool:
+        """Venues whose protection tripped may be quoted at again. Returns whether there were any."""
+        there_were = bool(self.is_protected.any())
+        self.is_protected[:] = False
+        return there_were
+
     def disconnected(self, venue_row: int) -> None:
         """A venue went down: it cancels on disconnect, and what it has not answered is lost."""
         self.is_up[venue_row] = False

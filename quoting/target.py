@@ -162,8 +162,10 @@ def quotes(
        of the theo's error; at most half of `max_width` less the rounding, at least the least edge.
     2. Skew: both sides shift by q w, never so far that the near side loses its least edge: what inventory cannot do in
        price it does in size.
-    3. Market: a bid improves on the market's bid by no more than the market's ask stands above our theo, so that a
-       theo at or through the ask only joins the bid, and it always stays a tick away from the ask. Asks mirror.
+    3. Market: where it is two-sided, a bid improves on the market's bid by no more than the market's ask stands above
+       our theo. In other words it stays below the theo's mirror image in the market's mid: the further we disagree with
+       the market, the less we act on it, and a theo at or through the ask only joins the bid. A bid always stays a tick
+       away from the ask. Asks mirror.
     4. Rounding away from the theo. A bid that rounds to nothing is no bid.
     5. Size: shrinks with the theo's error against the half spread, and on the side that adds to the inventory.
 
@@ -177,9 +179,9 @@ def quotes(
     room = half - edge
     skew = np.minimum(np.maximum(inventory * width, -room), room)
 
-    bid_limit = np.minimum(theo - edge, market.bid + np.maximum(market.ask - theo, 0.0))
+    bid_limit = np.minimum(theo - edge, market.join_bid + np.maximum(market.ask - theo, 0.0))
     bid_limit = np.minimum(bid_limit, market.ceiling)
-    ask_limit = np.maximum(theo + edge, market.ask - np.maximum(theo - market.bid, 0.0))
+    ask_limit = np.maximum(theo + edge, market.join_ask - np.maximum(theo - market.bid, 0.0))
     ask_limit = np.maximum(ask_limit, market.floor)
     price = round_out(np.minimum(theo - half - skew, bid_limit), np.maximum(theo + half - skew, ask_limit), ticks)
 
