@@ -2,7 +2,7 @@
 
 All prices are dollars per share and all edges are signed so that positive is good for us. Edge is against our value
 just before the instant of the fill: the value that our quote was made of. A markout is against the middle of the NBBO
-some minutes later; `hedged` takes out delta times the move of the underlying since just before the fill.
+some minutes later; `hedged` takes out delta times the move of the underlying since just before the fill (options only).
 """
 
 from __future__ import annotations
@@ -143,8 +143,9 @@ class FillLog:
                 continue
             view = self._market.at(due)
             fill.markout[horizon] = fill.sign * (view.mid(fill.contract) - fill.price)
-            move = view.mid(STOCK) - fill.spot
-            fill.hedged[horizon] = fill.markout[horizon] - fill.sign * fill.delta * move
+            if fill.contract != STOCK:
+                move = view.mid(STOCK) - fill.spot
+                fill.hedged[horizon] = fill.markout[horizon] - fill.sign * fill.delta * move
 
     def _add(self, event: OrderFilled) -> None:
         view = self._market.before(event.ts_event)
@@ -195,7 +196,7 @@ def markout_statistics(fills: Sequence[Fill], horizon: int) -> MarkoutStatistics
     is_marked = np.isfinite(marks)
     marked = [fill for fill, is_in in zip(fills, is_marked, strict=True) if is_in]
     marks = marks[is_marked]
-    hedged = _column(marked, lambda fill: fill.hedged[horizon])
+    hedged = _column(marked, lambda fill: fill.hedged.get(horizon, _NAN))
     quantity = _column(marked, lambda fill: fill.quantity)
     minute = np.array([fill.ts // _MINUTE_NS for fill in marked], np.int64)
     mean, error = clustered_mean(marks, np.ones(len(marks)), minute)

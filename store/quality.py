@@ -101,12 +101,12 @@ class QuoteStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def weighted_median(values: npt.NDArray[Any], weights: npt.NDArray[Any]) -> float:
-    """The smallest value at which at least half of the weight is reached; NaN of nothing."""
+    """The smallest value at which at least half of the weight is reached, to six digits; NaN of nothing."""
     if len(values) == 0:
         return float("nan")
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order], dtype=np.float64)
-    return float(values[order[np.searchsorted(reached, reached[-1] / 2)]])
+    return round(float(values[order[np.searchsorted(reached, reached[-1] / 2)]]), 6)
 
 
 class QualityMeter:

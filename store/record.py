@@ -128,7 +128,8 @@ def _crossings(day: Day, ledger: Ledger) -> None:
 
 def _quote_minutes(day: Day, ledger: Ledger, samples: Samples) -> None:
     minutes, begins = np.unique(samples.minute, return_index=True)
-    for minute, begin, end in zip(minutes.tolist(), begins, [*begins[1:], len(samples.minute)], strict=True):
+    ends = np.append(begins, len(samples.minute))[1:]
+    for minute, begin, end in zip(minutes.tolist(), begins, ends, strict=True):
         part = Samples(samples.minute[begin:end], samples.contract[begin:end], samples.totals[:, begin:end])
         ours, nbbo, seconds = part.widths()
         total = part.totals.sum(axis=1, dtype=np.float64)
