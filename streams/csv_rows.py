@@ -24,7 +24,7 @@ WRONG_COUNT: Final = "wrong column count"
 NOT_A_NUMBER: Final = "not a number"
 EMPTY_FIELD: Final = "empty field"
 
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _DECIMAL: Final = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 INTEGER: Final = pa.int64()
@@ -174,7 +174,9 @@ def _first_fault(
         if not value:
             if name not in may_be_empty:
                 return EMPTY_FIELD
-        elif pattern is not None and pattern.fullmatch(value) is None:
+        elif (pattern is not None and pattern.fullmatch(value) is None) or (
+            pattern is _INTEGER and not -(2**63) <= int(value) < 2**63
+        ):
             return NOT_A_NUMBER
     return None
 

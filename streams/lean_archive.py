@@ -150,13 +150,14 @@ def decode(stream: BinaryIO, kind: Kind, asset: Asset, *, source: str, underlyin
     rows = csv_rows.parse(text, _COLUMNS[kind], types, optional=prices if kind == "quote" else ())
     del text
 
-    def example(line: int) -> str:
+    def example(line: int, text: str | None = None) -> str:
         at = int(np.searchsorted(first_line, line, side="right")) - 1
         name, blob = blobs[at]
-        return f"{name} line {line - int(first_line[at]) + 1}: {csv_rows.line_at(blob, line - int(first_line[at]))}"
+        number = line - int(first_line[at])
+        return f"{name} line {number + 1}: {csv_rows.line_at(blob, number) if text is None else text}"
 
     for bad in rows.bad:
-        refusals.add(source, bad.reason, example(bad.line))
+        refusals.add(source, bad.reason, example(bad.line, bad.text))
     ms = rows.columns["ms"] + (_CENTRAL_LAG_MS if is_index else 0)
     in_day = (ms >= 0) & (ms < _DAY_MS)
     blob_of = np.searchsorted(first_line, rows.line, side="right") - 1
@@ -181,7 +182,7 @@ def decode(stream: BinaryIO, kind: Kind, asset: Asset, *, source: str, underlyin
     for name in sizes:
         sieve.keep(sieve.columns[name] >= 0, "negative size")
         sieve.keep(sieve.columns[name] <= _MAX_SIZE, "size out of range")
-    sieve.keep_moving("member")
+    sieve.keep_moving("member", strictly=True)
     if kind == "openinterest":
         sieve.keep(sieve.columns["ts"] <= hours.open_ns - LISTED_BEFORE_OPEN_NS, "open interest after the listing")
     else:

@@ -107,9 +107,10 @@ class Sieve:
         self.keep(self.columns["ts"] >= hours.open_ns, "before the open")
         self.keep(self.columns["ts"] + length_ns <= hours.close_ns, "after the close")
 
-    def keep_moving(self, key: str) -> None:
-        """Leave out rows that are not later than every earlier row with the same key."""
-        self.keep(moves_on(self.columns[key], self.columns["ts"]), "clock did not move on")
+    def keep_moving(self, key: str, *, strictly: bool) -> None:
+        """Leave out rows earlier than one before them with the same key; `strictly`, also those of the same time."""
+        reason = "clock did not move on" if strictly else "clock ran backwards"
+        self.keep(moves_on(self.columns[key], self.columns["ts"], strictly=strictly), reason)
 
     def close_sides(self) -> None:
         """Take a side with a price and no size, or the reverse, as absent; count those that had a price."""
@@ -125,12 +126,13 @@ class Sieve:
         self.note((bid > ask) & (ask > 0), "crossed, published as it is")
 
 
-def moves_on(key: Ints, ts: Ints) -> Mask:
-    """Whether each row is later than all earlier rows of its key.
+def moves_on(key: Ints, ts: Ints, *, strictly: bool) -> Mask:
+    """Whether each row is later than all earlier rows of its key, or as late where that need not be strict.
 
     Args:
         key: Integers from 0 to some tens of thousands. Shape (n,).
         ts: Times, ns, all within a few days. Shape (n,).
+        strictly: Whether an equal time is none that moved on.
     """
     if not len(ts):
         return np.ones(0, np.bool_)
@@ -140,5 +142,5 @@ def moves_on(key: Ints, ts: Ints) -> Mask:
     ordered = key[order] * span + since[order]
     before = np.concatenate([ordered[:1] - 1, np.maximum.accumulate(ordered)[:-1]])
     result = np.empty(len(ts), np.bool_)
-    result[order] = ordered > before
+    result[order] = ordered > before if strictly else ordered >= before
     return result
