@@ -53,7 +53,7 @@ class Located(NamedTuple):
     Attributes:
         frame: Entries whose venue and contract exist, each row once, prices 0 where the size is 0. Length k.
         rows: Flat row of each. Shape (k,).
-        where: The same, or all rows as a slice: indexing then copies nothing.
+        where: The same, as a slice where the rows follow one another: indexing then copies nothing.
         kept: Which entries of the message these are; None for all.
         reasons: Codes of the other entries, 0 for those kept, one per entry of the message; None where all were kept.
     """
@@ -68,8 +68,11 @@ class Located(NamedTuple):
 def locate(frame: QuoteFrame, venues: int, contracts: int) -> Located:
     """Find the row of each entry; drop unknown ones, and all but the last of those that name the same row."""
     rows = frame.venue * np.intp(contracts) + frame.contract
-    if len(rows) == venues * contracts and np.array_equal(rows, np.arange(len(rows))) and frame.contract.min() >= 0:
-        return Located(_normal(frame), rows, slice(None), None, None)
+    if len(rows) and frame.contract.min() >= 0 and frame.contract.max() < contracts:
+        whole = slice(int(rows[0]), int(rows[0]) + len(rows))
+        follow = whole.start >= 0 and whole.stop <= venues * contracts
+        if follow and np.array_equal(rows, np.arange(whole.start, whole.stop)):
+            return Located(_normal(frame), rows, whole, None, None)
     reasons = np.zeros(len(frame), np.int8)
     known = (frame.venue >= 0) & (frame.venue < venues) & (frame.contract >= 0) & (frame.contract < contracts)
     reasons[~known] = QuoteRefusal.UNKNOWN_CONTRACT

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from domain import commands as c
@@ -42,7 +43,7 @@ def make_chain(
     )
 
 
-def greeks_frame(chain: Chain, theo: Any, **columns: Any) -> GreeksFrame:
+def greeks_frame(chain: Chain, theo: npt.ArrayLike, **columns: npt.ArrayLike) -> GreeksFrame:
     """Greeks of the whole chain; what is not given is 0."""
     n = len(chain)
     values: dict[str, Any] = {name: np.zeros(n) for name in GreeksFrame.dtypes}
@@ -58,6 +59,14 @@ def greeks_frame(chain: Chain, theo: Any, **columns: Any) -> GreeksFrame:
 class Desk:
     """Drives one gate: stock 100.00 by 100.02, every option theo 5.00 and NBBO 4.80 by 5.20, delta sign * 0.5."""
 
+    open_ts = OPEN
+    close_ts = CLOSE
+    second = SECOND
+    party = PARTY
+    key = KEY
+    make_chain = staticmethod(make_chain)
+    greeks_frame = staticmethod(greeks_frame)
+
     def __init__(self, limits: Limits | None = None, chain: Chain | None = None, venues: int = 2) -> None:
         self.chain = chain or make_chain()
         self.sealer = Sealer(KEY)
@@ -69,7 +78,7 @@ class Desk:
         )
 
     @property
-    def head(self) -> Any:
+    def head(self) -> dict[str, Any]:
         return {"ts_event": self.now, "ts_init": self.now, "underlying": "XYZ"}
 
     def apply(self, event: e.Event) -> list[e.Event]:
@@ -85,8 +94,8 @@ class Desk:
     def underlying(self, bid: int = 1_000_000, ask: int = 1_000_200) -> None:
         self.apply(e.UnderlyingUpdated(**self.head, bid=bid, bid_size=100, ask=ask, ask_size=100))
 
-    def greeks(self, theo: Any = 5.0, **columns: Any) -> None:
-        given = {"delta": self.chain.sign * 0.5, "gamma": 0.02, "vega": 10.0} | columns
+    def greeks(self, theo: npt.ArrayLike = 5.0, **columns: npt.ArrayLike) -> None:
+        given: dict[str, npt.ArrayLike] = {"delta": self.chain.sign * 0.5, "gamma": 0.02, "vega": 10.0, **columns}
         frame = greeks_frame(self.chain, theo, **given)
         self.apply(e.GreeksComputed(**self.head, spot=100.01, is_refresh=True, frame=frame))
 
@@ -112,7 +121,7 @@ class Desk:
         n = len(self.chain)
         return self.place(*((v, i, bid, size, ask, size) for v in range(self.venues) for i in range(n)))
 
-    def order(self, **fields: Any) -> c.SubmitOrder:
+    def order(self, **fields: object) -> c.SubmitOrder:
         self.sets += 1
         values: dict[str, Any] = {
             "clordid": f"O{self.sets}",
@@ -132,7 +141,7 @@ class Desk:
         }
         return c.SubmitOrder(**self.head, **(values | fields))
 
-    def submit(self, **fields: Any) -> list[e.Event]:
+    def submit(self, **fields: object) -> list[e.Event]:
         return self.apply(self.order(**fields))
 
     def ack(self, venue: int, name: str, accepted: int, refused: Sequence[int] = ()) -> None:
@@ -141,7 +150,7 @@ class Desk:
         )
         self.apply(e.QuotesAcknowledged(**self.head, venue=venue, quote_set_id=name, accepted=accepted, frame=frame))
 
-    def report(self, **fields: Any) -> e.ExecutionReported:
+    def report(self, **fields: object) -> e.ExecutionReported:
         self.sets += 1
         values: dict[str, Any] = {
             "venue": 0,
@@ -187,9 +196,15 @@ class Desk:
     def limit(self, **limits: float) -> list[e.Event]:
         return self.apply(c.ChangeLimits(**self.head, user="u", reason="r", limits=limits))
 
+    def kill(self) -> list[e.Event]:
+        return self.apply(c.EngageKillSwitch(**self.head, user="u", reason="r"))
 
-@pytest.fixture
-def new_desk() -> Callable[..., Desk]:
+    def release(self) -> list[e.Event]:
+        return self.apply(c.ReleaseKillSwitch(**self.head, user="u", reason="r"))
+
+
+@pytest.fixture(scope="session")
+def new_desk() -> type[Desk]:
     return Desk
 
 
