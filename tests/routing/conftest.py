@@ -94,7 +94,7 @@ class Market:
         cancel = c.CancelQuotes(**self.head, cancel_id=f"C{self.sequence}", venue=venue, contracts=contracts, reason="")
         return e.QuoteCancelCleared(**self.clearance, cancel=cancel)
 
-    def order(self, clordid: str, venue: int = 3, **terms: Any) -> e.OrderCleared:
+    def order(self, clordid: str, venue: int = 3, **terms: Any) -> e.OrderCleared:  # noqa: ANN401 - any field
         """A buy of 100 shares at 100.10, immediate or cancel, unless said otherwise."""
         plain: dict[str, Any] = {
             "request_id": "R1",
@@ -121,7 +121,7 @@ class Market:
         cancel = c.CancelAllOrders(**self.head, cancel_id=f"X{self.sequence}", venue=venue, reason="asked")
         return e.OrdersCancelCleared(**self.clearance, cancel=cancel)
 
-    def replace(self, clordid: str, orig: str, venue: int = 3, **terms: Any) -> e.OrderReplaceCleared:
+    def replace(self, clordid: str, orig: str, venue: int = 3, **terms: Any) -> e.OrderReplaceCleared:  # noqa: ANN401 - any field
         plain: dict[str, Any] = {
             "contract": c.STOCK,
             "side": "buy",
@@ -134,7 +134,13 @@ class Market:
 
     # --- venues -------------------------------------------------------------------------------------------------------
     def exchange(
-        self, index: int, *, venues: VenueTable | None = None, seed: int = 1, is_open: bool = True, **settings: Any
+        self,
+        index: int,
+        *,
+        venues: VenueTable | None = None,
+        seed: int = 1,
+        is_open: bool = True,
+        **settings: Any,  # noqa: ANN401 - any field
     ) -> Exchange:
         exchange = Exchange(venues or self.venues, index, self.chain, TICKS, ExchangeSettings(**settings), seed)
         if is_open:

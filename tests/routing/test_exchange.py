@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain import events as e
 from domain.commands import STOCK
 from domain.errors import DataError, InputError
-from routing.venues import SIMULATED, Protections, VenueTable
+from routing.venues import SIMULATED, Allocation, Protections, VenueTable
 
 if TYPE_CHECKING:
     from routing.exchange import Exchange
@@ -39,7 +39,7 @@ def protected(limits: Protections) -> VenueTable:
     return VenueTable((first, *SIMULATED.venues[1:]))
 
 
-def whole_tape(allocation: Any) -> VenueTable:
+def whole_tape(allocation: Allocation) -> VenueTable:
     """One option venue that prints everything, so that a test can count."""
     only = msgspec.structs.replace(SIMULATED[0], tape_share=1.0, allocation=allocation)
     return VenueTable((only,))
@@ -174,7 +174,8 @@ def test_pro_rata_shares_a_print_by_size(market: Market) -> None:
 
 
 def test_better_than_the_venue_is_first_and_through_needs_no_queue(market: Market) -> None:
-    for allocation in ("price_time", "pro_rata"):
+    allocations: tuple[Allocation, ...] = ("price_time", "pro_rata")
+    for allocation in allocations:
         exchange = market.exchange(0, venues=whole_tape(allocation))
         exchange.on_market(market.nbbo((0, 10_000, 10, 12_000, 1_000), (1, 10_000, 10, 12_000, 1_000)))
         exchange.submit(market.quotes(0, (0, 10_500, 5, 11_500, 5), (1, 9_500, 5, 12_000, 5)), market.now)
@@ -250,7 +251,7 @@ def play(market: Market, exchanges: list[Exchange], step: tuple[Any, ...], count
 
 @given(steps=steps, seed=st.integers(0, 1_000))
 def test_books_balance_whatever_happens(steps: list[tuple[Any, ...]], seed: int) -> None:
-    """Positions are the sum of reports, a print never fills more than its volume, and no execution identifier repeats."""
+    """Positions are the sum of reports, prints fill at most their volume, execution identifiers never repeat."""
     from tests.routing.conftest import Market
 
     market = Market()
@@ -304,7 +305,7 @@ def test_a_snapshot_of_another_venue_is_refused(market: Market) -> None:
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------
-def stock_exchange(market: Market, **settings: Any) -> Exchange:
+def stock_exchange(market: Market, **settings: Any) -> Exchange:  # noqa: ANN401 - any field
     exchange = market.exchange(STOCK_A, join_probability=1.0, **settings)
     exchange.on_market(market.stock(ask_size=500))  # shows 300 of 500
     return exchange

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ X, S = e.ExecType, e.OrdStatus
 LEAVES_TERMINAL = (X.TRADE, X.TRADE_CANCEL, X.TRADE_CORRECT)
 
 
-def report(market: Market, exec_type: e.ExecType, status: e.OrdStatus, **terms: Any) -> e.ExecutionReported:
+def report(market: Market, exec_type: e.ExecType, status: e.OrdStatus, **terms: Any) -> e.ExecutionReported:  # noqa: ANN401 - any field
     """What a stock venue says about order `a`, a buy of 100."""
     plain: dict[str, Any] = {
         "venue": 3,
@@ -45,12 +46,12 @@ def report(market: Market, exec_type: e.ExecType, status: e.OrdStatus, **terms: 
 _ids = itertools.count(1)
 
 
-def trade(market: Market, quantity: int, cum: int, leaves: int, **terms: Any) -> e.ExecutionReported:
+def trade(market: Market, quantity: int, cum: int, leaves: int, **terms: Any) -> e.ExecutionReported:  # noqa: ANN401 - any field
     status = terms.pop("status", S.FILLED if leaves == 0 else S.PARTIALLY_FILLED)
     return report(market, X.TRADE, status, last_qty=quantity, cum_qty=cum, leaves_qty=leaves, **terms)
 
 
-def book_with(market: Market, *reports: e.Event, **settings: Any) -> OrderBook:
+def book_with(market: Market, *reports: e.Event, **settings: Any) -> OrderBook:  # noqa: ANN401 - any field
     book = OrderBook(market.chain, "XYZ", OrderBookSettings(**settings))
     book.apply(market.order("a"))
     for each in reports:
@@ -58,7 +59,11 @@ def book_with(market: Market, *reports: e.Event, **settings: Any) -> OrderBook:
     return book
 
 
-def names(events: Any) -> list[str]:
+def state_of(book: OrderBook) -> OrderState:
+    return book.orders["a"].state
+
+
+def names(events: Iterable[e.Event]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
@@ -104,7 +109,7 @@ def test_an_order_is_acknowledged_filled_in_parts_and_done(market: Market) -> No
 
 def test_a_fill_before_the_acknowledgement_counts_and_the_late_acknowledgement_changes_nothing(market: Market) -> None:
     book = book_with(market, trade(market, 40, 40, 60))
-    assert book.orders["a"].state == OrderState.PARTIALLY_FILLED
+    assert state_of(book) == OrderState.PARTIALLY_FILLED
     assert book.apply(report(market, X.NEW, S.NEW, leaves_qty=100)) == []
     assert book.orders["a"].cum == 40
 
@@ -113,12 +118,12 @@ def test_a_late_fill_after_a_cancel_counts(market: Market) -> None:
     book = book_with(market, report(market, X.CANCELED, S.CANCELED))
     told = book.apply(trade(market, 30, 30, 0, status=S.CANCELED))
     assert names(told) == ["OrderFilled", "OrderStateChanged"]
-    assert (book.orders["a"].state, book.orders["a"].cum) == (OrderState.CANCELED, 30)
+    assert (state_of(book), book.orders["a"].cum) == (OrderState.CANCELED, 30)
 
 
 def test_fills_in_the_wrong_order_end_filled(market: Market) -> None:
     book = book_with(market, trade(market, 60, 100, 0), trade(market, 40, 40, 60))
-    assert (book.orders["a"].state, book.orders["a"].cum) == (OrderState.FILLED, 100)
+    assert (state_of(book), book.orders["a"].cum) == (OrderState.FILLED, 100)
 
 
 def test_executions_that_the_venue_counted_and_we_did_not_see_are_reconciled(market: Market) -> None:
@@ -132,10 +137,10 @@ def test_silence_is_unknown_asks_for_reconciliation_once_and_sends_nothing(marke
     assert book.apply(e.TimerFired(**market.later(4_999_999_999).head, timer="1s")) == ()
     told = book.apply(e.TimerFired(**market.later(1).head, timer="1s"))
     assert names(told) == ["OrderStateChanged", "ReconciliationNeeded"]
-    assert book.orders["a"].state == OrderState.UNKNOWN
+    assert state_of(book) == OrderState.UNKNOWN
     assert list(book.apply(e.TimerFired(**market.later().head, timer="1s"))) == []
     assert names(book.apply(trade(market, 100, 100, 0))) == ["OrderFilled", "OrderStateChanged"]
-    assert book.orders["a"].state == OrderState.FILLED
+    assert state_of(book) == OrderState.FILLED
 
 
 @pytest.mark.parametrize(
@@ -151,23 +156,23 @@ def test_a_status_report_settles_an_unknown_outcome(
     market: Market, status: e.OrdStatus, cum: int, leaves: int, state: OrderState
 ) -> None:
     book = book_with(market, e.VenueStatusChanged(**market.head, venue=3, is_up=False, reason="gone"))
-    assert book.orders["a"].state == OrderState.UNKNOWN
+    assert state_of(book) == OrderState.UNKNOWN
     book.apply(report(market, X.ORDER_STATUS, status, cum_qty=cum, leaves_qty=leaves))
-    assert book.orders["a"].state == state
+    assert state_of(book) == state
 
 
 def test_cancel_and_its_refusal(market: Market) -> None:
     book = book_with(market, report(market, X.NEW, S.NEW, leaves_qty=100))
     book.apply(market.cancel("c", "a"))
-    assert book.orders["a"].state == OrderState.PENDING_CANCEL
+    assert state_of(book) == OrderState.PENDING_CANCEL
     refused = e.CancelRejected(
         **market.head, venue=3, clordid="c", orig_clordid="a", ord_status=S.NEW, reason="too late"
     )
     book.apply(refused)
-    assert book.orders["a"].state == OrderState.NEW
+    assert state_of(book) == OrderState.NEW
     book.apply(market.cancel("c2", "a"))
     book.apply(report(market, X.CANCELED, S.CANCELED, clordid="c2", orig_clordid="a"))
-    assert book.orders["a"].state == OrderState.CANCELED
+    assert state_of(book) == OrderState.CANCELED
 
 
 def test_a_cancel_refused_because_the_order_is_gone_is_unknown(market: Market) -> None:
@@ -177,19 +182,19 @@ def test_a_cancel_refused_because_the_order_is_gone_is_unknown(market: Market) -
         **market.head, venue=3, clordid="c", orig_clordid="a", ord_status=S.REJECTED, reason="no such order"
     )
     assert names(book.apply(gone)) == ["OrderStateChanged", "ReconciliationNeeded"]
-    assert book.orders["a"].state == OrderState.UNKNOWN
+    assert state_of(book) == OrderState.UNKNOWN
 
 
 def test_replace_changes_the_quantity_and_fills_may_overtake_it(market: Market) -> None:
     book = book_with(market, report(market, X.NEW, S.NEW, leaves_qty=100))
     book.apply(market.replace("b", "a", quantity=150))
-    assert book.orders["a"].state == OrderState.PENDING_REPLACE
+    assert state_of(book) == OrderState.PENDING_REPLACE
     book.apply(trade(market, 100, 100, 50, clordid="b"))
-    assert book.orders["a"].state == OrderState.PENDING_REPLACE
+    assert state_of(book) == OrderState.PENDING_REPLACE
     book.apply(report(market, X.REPLACED, S.NEW, clordid="b", orig_clordid="a", leaves_qty=150))
-    assert (book.orders["a"].state, book.orders["a"].quantity) == (OrderState.PARTIALLY_FILLED, 150)
+    assert (state_of(book), book.orders["a"].quantity) == (OrderState.PARTIALLY_FILLED, 150)
     book.apply(trade(market, 50, 150, 0, clordid="b"))
-    assert book.orders["a"].state == OrderState.FILLED
+    assert state_of(book) == OrderState.FILLED
 
 
 def test_cancel_all_marks_every_working_order(market: Market) -> None:
@@ -212,7 +217,7 @@ def test_a_bust_takes_the_fill_back_and_the_venue_says_whether_the_rest_works(ma
         bust = report(market, X.TRADE_CANCEL, status, exec_ref_id=fill.exec_id, leaves_qty=leaves)
         told = book.apply(bust)
         assert names(told) == ["FillBusted", "OrderStateChanged"]
-        assert (book.orders["a"].state, book.orders["a"].cum) == (state, 0)
+        assert (state_of(book), book.orders["a"].cum) == (state, 0)
         assert book.apply(bust) == []
         again = report(market, X.TRADE_CANCEL, status, exec_ref_id=fill.exec_id, leaves_qty=leaves)
         assert names(book.apply(again)) == ["ReconciliationNeeded"]
@@ -227,7 +232,7 @@ def test_a_correction_changes_terms_and_a_later_bust_takes_the_corrected_ones_ba
     told = book.apply(correction)
     assert isinstance(told[0], e.FillCorrected)
     assert (told[0].old_quantity, told[0].quantity) == (100, 70)
-    assert book.orders["a"].state == OrderState.PARTIALLY_FILLED
+    assert state_of(book) == OrderState.PARTIALLY_FILLED
     bust = report(market, X.TRADE_CANCEL, S.NEW, exec_ref_id=correction.exec_id, leaves_qty=100)
     (busted, _) = book.apply(bust)
     assert isinstance(busted, e.FillBusted)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.queue_model import UNKNOWN_AHEAD, apportion, place_in_queue, price_time, pro_rata, reach, rotation
+from routing.queue_model import UNKNOWN_AHEAD, Ints, apportion, place_in_queue, price_time, pro_rata, reach, rotation
 from routing.venues import SIMULATED
 
 volumes = st.integers(0, 10_000_000)
@@ -13,7 +13,7 @@ offsets = st.integers(0, (1 << 20) - 1).map(lambda n: n / (1 << 20))
 sizes = st.integers(0, 5_000)
 
 
-def ints(*values: int) -> np.ndarray:
+def ints(*values: int) -> Ints:
     return np.array(values, np.int64)
 
 
@@ -43,8 +43,8 @@ def test_both_sides_together_never_reach_more_than_the_volume(
 ) -> None:
     high = low + span * 100
     to_bid, to_ask = reach(ints(bid), ints(bid + spread), ints(low), ints(high), ints(volume), np.array([offset]))
-    assert 0 <= to_bid[0]
-    assert 0 <= to_ask[0]
+    assert to_bid[0] >= 0
+    assert to_ask[0] >= 0
     assert to_bid[0] + to_ask[0] <= volume
     assert (to_bid[0] == 0) or low <= bid
     assert (to_ask[0] == 0) or high >= bid + spread

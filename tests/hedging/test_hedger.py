@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import commands as c
+from domain import events as e
+from domain.errors import DataError, InputError
+from domain.stage import Stage
+from hedging.hedge_in_flight import TERMINAL
+from hedging.hedger import hedge_to_band, hedge_to_zero
+from hedging.settings import HedgerSettings
+from routing import order_state
+
+if TYPE_CHECKING:
+    from tests.hedging.conftest import Desk
+
+
+def test_it_is_a_stage_and_knows_the_terminal_states_of_orders(desk: Desk) -> None:
+    assert isinstance(desk.hedger, Stage)
+    assert {str(state) for state in order_state.TERMINAL} == TERMINAL
+
+
+# --- how much ---------------------------------------------------------------------------------------------------------
+@given(
+    delta=st.floats(-1e5, 1e5),
+    band=st.floats(0, 500),
+    fraction=st.floats(0, 1),
+    lot=st.sampled_from([1, 10, 100]),
+    clip=st.integers(100, 5_000),
+)
+def test_a_hedge_moves_towards_its_target_and_never_past_it(
+    delta: float, band: float, fraction: float, lot: int, clip: int
+) -> None:
+    settings = HedgerSettings(edge_fraction=fraction, lot=lot, max_clip=clip)
+    hedge = hedge_to_band(delta, band, settings)
+    if abs(delta) <= band:
+        assert hedge is None
+        return
+    if hedge is None:
+        assert abs(delta) - band * fraction < lot
+        return
+    assert hedge.quantity * delta < 0
+    assert abs(hedge.quantity) <= clip
+    assert hedge.quantity % lot == 0
+    after = delta + hedge.quantity
+    assert abs(after) >= abs(hedge.target) - 1e-6
+    assert abs(after) < abs(delta)
+
+
+@given(delta=st.floats(-1e5, 1e5), lot=st.sampled_from([1, 10, 100]), clip=st.integers(100, 5_000))
+def test_flattening_ends_at_the_nearest_lot(delta: float, lot: int, clip: int) -> None:
+    settings = HedgerSettings(lot=lot, max_clip=clip)
+    for _ in range(100_000 // 100 + 2):
+        hedge = hedge_to_zero(delta, settings)
+        if hedge is None:
+            break
+        assert abs(hedge.quantity) <= clip
+        delta += hedge.quantity
+    assert abs(delta) <= lot / 2 + 1e-6
+
+
+def test_inside_the_band_nothing_happens_and_outside_it_trades_to_the_edge(desk: Desk) -> None:
+    cost = (0.01 + 0.003) / 100
+    band = math.cbrt(1.5 * cost * 100 * 10.0**2 / 1e-3)
+    assert band > desk.settings.min_band
+    assert desk.exposure(band - 0.01) == []
+    (request,) = desk.exposure(200.0)
+    assert (request.contract, request.side, request.tif, request.limit) == (c.STOCK, "sell", "ioc", 0)
+    assert (request.intent, request.quantity) == (c.Intent.HEDGE, math.floor(200 - band))
+
+
+def test_a_buy_hedges_a_short_delta_and_an_order_is_never_above_the_clip(desk: Desk) -> None:
+    (request,) = desk.exposure(-5_000.0)
+    assert (request.side, request.quantity) == ("buy", desk.settings.max_clip)
+
+
+# --- one at a time ----------------------------------------------------------------------------------------------------
+def test_one_hedge_at_a_time(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    assert desk.exposure(900.0) == []
+    (name,) = desk.route(request)
+    assert desk.later().exposure(900.0) == []
+    desk.fill(name, request, request.quantity)
+    assert desk.exposure() == []
+    desk.end(name, "filled")
+    (second,) = desk.exposure()
+    assert second.request_id != request.request_id
+
+
+def test_an_exposure_from_before_our_fill_is_not_hedged_again(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    (name,) = desk.route(request)
+    desk.later().fill(name, request, request.quantity)
+    desk.end(name, "filled")
+    assert desk.exposure(stock=0) == []
+    assert desk.timer() == []
+    assert desk.exposure() == []
+    assert len(desk.later().exposure(900.0)) == 1
+
+
+def test_every_child_must_end_and_an_unknown_one_is_waited_for(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    first, second = desk.route(request, children=2)
+    desk.end(first, "canceled")
+    desk.end(second, "unknown")
+    for _ in range(60):
+        desk.later()
+        assert not any(isinstance(event, c.RequestOrder) for event in desk.timer())
+        assert desk.exposure() == []
+    desk.end(second, "canceled")
+    assert len(desk.later().exposure()) == 1
+
+
+def test_a_hedge_without_an_outcome_is_reported_once_and_never_resent(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    told: list[e.Event] = []
+    for _ in range(60):
+        told += desk.later().timer()
+    assert [type(event) for event in told] == [e.ReconciliationNeeded]
+    assert isinstance(told[0], e.ReconciliationNeeded)
+    assert told[0].subject == request.request_id
+
+
+def test_what_did_not_trade_is_tried_again_after_a_pause(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    (name,) = desk.route(request)
+    desk.fill(name, request, 10)
+    desk.end(name, "canceled")
+    assert desk.exposure() == []
+    told = desk.later().timer()
+    assert [type(event) for event in told] == [e.HedgeDecided, c.RequestOrder]
+
+
+def test_refusals_in_a_row_pause_longer_and_longer(desk: Desk) -> None:
+    asked: list[int] = []
+    requests = desk.exposure(400.0)
+    for second in range(200):
+        for request in requests:
+            asked.append(second)
+            desk.refuse(request)
+        requests = [event for event in desk.later().timer() if isinstance(event, c.RequestOrder)]
+    assert [after - before for before, after in itertools.pairwise(asked)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_refused_child_ends_like_any_other(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    first, second = desk.route(request, children=2)
+    desk.refuse(request, first)
+    assert desk.later().exposure() == []
+    desk.fill(second, request, 50)
+    desk.end(second, "filled")
+    assert len(desk.later().exposure()) == 1
+
+
+# --- when not ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("state", ["pre_open", "halted", "closed"])
+def test_no_hedge_outside_an_open_session(desk: Desk, state: e.SessionState) -> None:
+    desk.session(state)
+    assert desk.exposure(4_000.0) == []
+    assert desk.apply(c.Flatten(**desk.head, user="ann", reason="test")) == []
+    assert desk.later().timer() == []
+
+
+def test_the_kill_switch_stops_and_its_release_resumes(desk: Desk) -> None:
+    desk.apply(e.KillSwitchEngaged(**{**desk.head, "underlying": ""}, user="ann", reason="test"))
+    assert desk.exposure(4_000.0) == []
+    assert desk.later().timer() == []
+    desk.apply(e.KillSwitchReleased(**{**desk.head, "underlying": "ABC"}, user="ann", reason="test"))
+    assert desk.exposure(4_000.0) == []
+    desk.apply(e.KillSwitchReleased(**desk.head, user="ann", reason="test"))
+    assert len(desk.exposure(4_000.0)) == 1
+
+
+def test_flatten_takes_the_band_away_until_quoting_resumes(desk: Desk) -> None:
+    assert desk.exposure(9.6) == []
+    (request,) = desk.apply(c.Flatten(**desk.head, user="ann", reason="test"))
+    assert (request.quantity, request.side, request.intent) == (10, "sell", c.Intent.FLATTEN)
+    desk.settle([request])
+    assert desk.later().exposure() == []
+    assert desk.later().exposure(10.4) == []
+    desk.settle(desk.later().exposure(13.0))
+    desk.apply(c.ResumeQuoting(**desk.head, user="ann", reason="test"))
+    assert desk.later().exposure(18.0) == []
+
+
+def test_an_exposure_that_is_not_finite_changes_nothing(desk: Desk) -> None:
+    before = desk.hedger.snapshot()
+    with pytest.raises(DataError, match="not finite"):
+        desk.exposure(math.nan)
+    assert desk.hedger.snapshot() == before
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+fates = st.sampled_from(["filled", "part", "none", "refused", "rejected"])
+
+
+@given(moves=st.lists(st.tuples(st.floats(-3_000, 3_000), fates), max_size=25), fraction=st.floats(0, 1))
+def test_left_alone_net_delta_ends_inside_the_band(moves: list[tuple[float, str]], fraction: float) -> None:
+    from tests.hedging.conftest import Desk
+
+    desk = Desk(edge_fraction=fraction)
+    for delta, fate in moves:
+        requests = desk.later().exposure(delta)
+        assert len(requests) <= 1
+        for request in requests:
+            before = desk.option_delta + desk.shares
+            if fate == "refused":
+                desk.refuse(request)
+                continue
+            (name,) = desk.route(request)
+            done = {"filled": request.quantity, "part": request.quantity // 2}.get(fate, 0)
+            if done:
+                desk.fill(name, request, done)
+            desk.end(name, {"filled": "filled", "rejected": "rejected"}.get(fate, "canceled"))
+            after = desk.option_delta + desk.shares
+            assert abs(after) <= abs(before)
+            assert before * after >= 0
+    for _ in range(100):
+        desk.later(60_000_000_000).settle(desk.exposure())
+    assert abs(desk.option_delta + desk.shares) <= desk.hedger.band() + 1
+
+
+@given(moves=st.lists(st.tuples(st.floats(-3_000, 3_000), fates), max_size=20), cut=st.integers(0, 20))
+def test_a_restored_hedger_goes_on_as_the_original_would(moves: list[tuple[float, str]], cut: int) -> None:
+    from tests.hedging.conftest import Desk
+
+    def run(*, is_cut: bool) -> tuple[list[Any], bytes]:
+        desk = Desk()
+        told: list[e.Event] = []
+        for place, (delta, fate) in enumerate(moves):
+            if is_cut and place == cut:
+                fresh = Desk().hedger
+                fresh.restore(desk.hedger.snapshot())
+                desk.hedger = fresh
+            requests = desk.later().exposure(delta)
+            told += requests
+            for request in requests:
+                if fate == "refused":
+                    desk.refuse(request)
+                elif fate != "none":
+                    desk.settle([request])
+            told += desk.later().timer()
+        return told, desk.hedger.snapshot()
+
+    assert run(is_cut=True) == run(is_cut=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"risk_aversion": 0.0}, "risk_aversion"),
+        ({"max_band": 1.0}, "max_band"),
+        ({"edge_fraction": 1.5}, "edge_fraction"),
+        ({"lot": 600}, "max_clip"),
+        ({"retry_ms": 90_000}, "max_retry_ms"),
+        ({"fee": -1.0}, "fee"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(InputError, match=field):
+        HedgerSettings(**settings)
