@@ -1,16 +1,17 @@
-"""Types of the native module; pricing.backend is its only door."""
+"""Types of the native module; pricing.backend is its only door for everything but the kernels themselves."""
 
 from numpy import float64, int8
 from numpy.typing import NDArray
 
 _Array = NDArray[float64]
+_Status = NDArray[int8]
 
 def supported_isas() -> list[str]: ...
 def isa() -> str: ...
 def lanes() -> int: ...
 def force_isa(name: str) -> None: ...
 def black_forward(
-    forward: _Array, strike: _Array, total_vol: _Array, discount: _Array, sign: _Array, out: _Array
+    forward: _Array, strike: _Array, total_vol: _Array, discount: _Array, sign: _Array, *, out: _Array
 ) -> None: ...
 def black_spot(
     spot: _Array,
@@ -20,6 +21,7 @@ def black_spot(
     carry_yield: _Array,
     vol: _Array,
     sign: _Array,
+    *,
     out: _Array,
 ) -> None: ...
 def black_greeks(
@@ -30,6 +32,7 @@ def black_greeks(
     carry_yield: _Array,
     vol: _Array,
     sign: _Array,
+    *,
     out: _Array,
 ) -> None: ...
 def implied_vol(
@@ -39,8 +42,9 @@ def implied_vol(
     expiry_years: _Array,
     discount: _Array,
     sign: _Array,
+    *,
     out: _Array,
-    status: NDArray[int8],
+    status: _Status,
 ) -> None: ...
 def american_price(
     spot: _Array,
@@ -50,9 +54,10 @@ def american_price(
     carry_yield: _Array,
     vol: _Array,
     sign: _Array,
+    *,
     accurate: bool,
     out: _Array,
-    status: NDArray[int8],
+    status: _Status,
 ) -> None: ...
 def american_greeks(
     spot: _Array,
@@ -62,9 +67,10 @@ def american_greeks(
     carry_yield: _Array,
     vol: _Array,
     sign: _Array,
+    *,
     accurate: bool,
     out: _Array,
-    status: NDArray[int8],
+    status: _Status,
 ) -> None: ...
 def american_premium(
     spot: _Array,
@@ -74,7 +80,8 @@ def american_premium(
     carry_yield: _Array,
     vol: _Array,
     sign: _Array,
+    *,
     accurate: bool,
     out: _Array,
-    status: NDArray[int8],
+    status: _Status,
 ) -> None: ...

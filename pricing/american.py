@@ -1,25 +1,39 @@
 """American options: value, thirteen Greeks and early-exercise premium of a whole chain in one native call.
 
-Andersen-Lake-Offengenden spectral collocation, several contracts side by side. Where early exercise has no value (a call
-with carry yield <= 0 <= rate, and the mirror for puts) the European result is returned exactly and no boundary is solved.
-A row that is not supported is NaN and says so in its status; it never raises for the batch and never guesses.
+Andersen-Lake-Offengenden spectral collocation, several contracts side by side. Where early exercise has no value (a
+call with carry yield <= 0 and carry yield <= rate, a put with rate <= 0 and rate <= carry yield) the European result is
+returned exactly and no boundary is solved. A row that is not supported is NaN and says so in its status; it never
+raises for the batch and never guesses.
 
 Greeks in spot are analytic, those in time follow from the pricing equation, those in volatility and rate are central
-differences of boundary solves. In the exercise region the value is intrinsic, delta is the sign and the rest is zero; at
-the boundary itself gamma jumps, and within about 0.1 % of it the second and third volatility derivatives lose digits.
+differences of boundary solves. In the exercise region the value is intrinsic, delta is the sign and the rest is zero;
+at the boundary itself gamma jumps, and within about 0.1 % of it the second and third volatility derivatives lose
+digits.
 
-Source: Andersen, Lake and Offengenden (2016), "High performance American option pricing", J. Computational Finance 20(1),
-39-87.
+Errors of the price on a strike of 100, by `accuracy`, against the same equations with 40 points and 50 sweeps; v is
+vol * sqrt(T) and k is max(|rate|, |carry yield|) / vol^2:
+
+    k <= 2 and v <= 0.4, or k v <= 0.6 and v <= 0.9   fast 3e-5    accurate 1e-7
+    k <= 2 and v <= 0.9                               fast 3e-4    accurate 2e-6
+    k <= 40 and v <= 0.4                              fast 5e-5    accurate 5e-6
+    k <= 40 and v <= 3, or k <= 200 and v <= 0.9      fast 2e-5    accurate 2e-5
+    beyond                                            OUT_OF_RANGE
+
+Each line holds what the lines above it leave; `fast` takes the larger schemes itself where its own would miss.
+
+Source: Andersen, Lake and Offengenden (2016), "High performance American option pricing", J. Computational Finance
+20(1), 39-87.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from domain.errors import InputError
 from pricing import _native
 from pricing.backend import Array, StatusArray, columns, output, status_output
 from pricing.greeks import ROWS
@@ -86,7 +100,7 @@ def price(
     )
     values = output(out and out[0], (n,), "out[0]")
     status = status_output(out and out[1], n, "out[1]")
-    _native.american_price(*inputs, accurate=accuracy == "accurate", out=values, status=status)
+    _native.american_price(*inputs, accurate=_is_accurate(accuracy), out=values, status=status)
     return values, status
 
 
@@ -112,8 +126,8 @@ def greeks(
         carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
         vol: Per square root of a year, >= 0. Shape (n,) or ().
         sign: +1 call, -1 put. Shape (n,) or ().
-        out: Where to write: rows, float64, shape (14, n), rows contiguous, and status, int8, shape (n,); new arrays when
-            absent.
+        out: Where to write: rows, float64, shape (14, n), rows contiguous, and status, int8, shape (n,); new arrays
+            when absent.
         accuracy: Which scheme; see the module's table of errors.
 
     Returns:
@@ -128,7 +142,7 @@ def greeks(
     )
     rows = output(out and out[0], (ROWS, n), "out[0]")
     status = status_output(out and out[1], n, "out[1]")
-    _native.american_greeks(*inputs, accurate=accuracy == "accurate", out=rows, status=status)
+    _native.american_greeks(*inputs, accurate=_is_accurate(accuracy), out=rows, status=status)
     return rows, status
 
 
@@ -159,8 +173,8 @@ def early_exercise_premium(
         accuracy: Which scheme; see the module's table of errors.
 
     Returns:
-        Premium in dollars per share, its first and its second spot derivative, and the `Status` of each row; shape (n,)
-        each.
+        Premium in dollars per share, its first and its second spot derivative, and the `Status` of each row; each of
+        shape (n,).
 
     Raises:
         InputError: A shape does not match.
@@ -170,5 +184,11 @@ def early_exercise_premium(
     )
     rows = np.empty((3, n))
     status = np.empty(n, dtype=np.int8)
-    _native.american_premium(*inputs, accurate=accuracy == "accurate", out=rows, status=status)
+    _native.american_premium(*inputs, accurate=_is_accurate(accuracy), out=rows, status=status)
     return rows[0], rows[1], rows[2], status
+
+
+def _is_accurate(accuracy: Accuracy) -> bool:
+    if accuracy not in get_args(Accuracy):
+        raise InputError("no such accuracy", field="accuracy", value=accuracy, known=get_args(Accuracy))
+    return accuracy == "accurate"

@@ -46,7 +46,7 @@ def supported_isas() -> tuple[str, ...]:
 def force_isa(name: str) -> None:
     """Price with one instruction set from now on, in the whole process.
 
-    The builds agree within rounding, not bit for bit: v2 has no fused multiply-add. A replayed run therefore records the
+    The builds agree within rounding, not bit for bit: v2 has no fused multiply-add. A run that must replay records the
     Greeks it used.
 
     Raises:
@@ -95,7 +95,7 @@ def output(out: Array | None, shape: tuple[int, ...], field: str = "out") -> Arr
     """
     if out is None:
         return np.empty(shape)
-    if not isinstance(out, np.ndarray) or out.dtype != np.float64:
+    if getattr(out, "dtype", None) != np.float64:
         raise InputError("not a float64 array", field=field, value=getattr(out, "dtype", type(out).__name__))
     if out.shape != shape:
         raise InputError("wrong shape", field=field, value=out.shape, expected=shape)
@@ -114,7 +114,7 @@ def status_output(out: StatusArray | None, n: int, field: str) -> StatusArray:
     """
     if out is None:
         return np.empty(n, dtype=np.int8)
-    if not isinstance(out, np.ndarray) or out.dtype != np.int8:
+    if getattr(out, "dtype", None) != np.int8:
         raise InputError("not an int8 array", field=field, value=getattr(out, "dtype", type(out).__name__))
     if out.shape != (n,):
         raise InputError("wrong shape", field=field, value=out.shape, expected=(n,))

@@ -1,12 +1,12 @@
 """European options: price and the thirteen Greeks of a whole chain in one native call.
 
 Inputs are float64 arrays of one value per contract, or single values that stand for the whole chain. A row with an
-impossible input (negative strike, sign other than +1 or -1, NaN) is NaN and leaves its neighbours alone; where nothing is
-random any more (no time left, no volatility, zero spot or strike) a price is the discounted intrinsic value and the
+impossible input (negative strike, sign other than +1 or -1, NaN) is NaN and leaves its neighbours alone. Where nothing
+is random any more (no time left, no volatility, zero spot or strike) a price is the discounted intrinsic value and the
 Greeks are those of that straight line (delta one half exactly at its kink).
 
-Accuracy: about 1e-13 of the larger leg at worst for prices and 1e-12 relative for Greeks, over strikes of any moneyness,
-1 hour to 10 years and volatilities of 2 % to 300 % (held by tests against 50-digit arithmetic).
+Accuracy: prices within 1e-13 of the larger leg, Greeks within 1e-11 relative, for any moneyness, 1 hour to 10 years and
+volatilities of 2 % to 300 %; tests hold them against 50-digit arithmetic.
 
 Sources: Black and Scholes (1973), J. Political Economy 81, 637-654; Merton (1973), Bell J. Economics 4, 141-183; Black
 (1976), J. Financial Economics 3, 167-179; Greeks: Haug (2007), The Complete Guide to Option Pricing Formulas, ch. 2.
@@ -117,8 +117,8 @@ def greeks(
         out: Where to write, float64, shape (14, n), rows contiguous; a new array when absent.
 
     Returns:
-        Shape (14, n): the price in row 0, then `pricing.greeks.GREEKS` in order, per share, in the units of that module.
-        NaN where an input is impossible.
+        Shape (14, n): the price in row 0, then `pricing.greeks.GREEKS` in order, per share, in the units of that
+        module. NaN where an input is impossible.
 
     Raises:
         InputError: A shape does not match.

@@ -101,8 +101,8 @@ def per_contract(rows: NDArray[np.float64], multiplier: ArrayLike) -> NDArray[np
 def to_dollars(rows: NDArray[np.float64], spot: ArrayLike) -> NDArray[np.float64]:
     """Turn sensitivities to the spot into money: delta S, gamma S^2, speed S^3, vanna S, and so on.
 
-    Dollar delta is the money that moves like the underlying; dollar gamma is its change per 1.00 (100 %) of relative move,
-    so divide by 100 for the usual "per 1 %".
+    Dollar delta is the money that moves like the underlying; dollar gamma is its change per 1.00 (100 %) of relative
+    move, so divide by 100 for the usual "per 1 %".
 
     Args:
         rows: A kernel's result, shape (14, n), per share or per contract.
@@ -120,7 +120,7 @@ def to_dollars(rows: NDArray[np.float64], spot: ArrayLike) -> NDArray[np.float64
 
 
 def _check(rows: NDArray[np.float64], scale: ArrayLike, field: str) -> None:
-    if rows.ndim != 2 or rows.shape[0] != ROWS:  # noqa: PLR2004 - (Greek, contract)
+    if rows.ndim != 2 or rows.shape[0] != ROWS:
         raise InputError("not a kernel's result", field="rows", value=rows.shape, expected=(ROWS, "n"))
     shape = np.shape(scale)
     if shape not in ((), (1,), (rows.shape[1],)):

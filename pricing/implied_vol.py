@@ -1,8 +1,9 @@
 """Price to volatility, for a whole chain in one native call.
 
-The solver runs a fixed number of fourth-order steps on every row, so its time does not depend on the data. The result is
-as accurate as the price allows: the relative error of the volatility is about the rounding of the price times
-price / (vega * vol), which is large for options deep in the money. Feed the out-of-the-money side where there is a choice.
+The solver runs a fixed number of fourth-order steps on every row, so its time does not depend on the data. The result
+is as accurate as the price allows: the relative error of the volatility is that of the time value, times time value /
+(vega * vol). A price in the money carries few digits of time value: feed the out-of-the-money side where there is a
+choice.
 
 Source: Jaeckel (2015), "Let's be rational", Wilmott.
 """
@@ -57,7 +58,8 @@ def implied_vol(
         out: Where to write: volatility, float64, and status, int8, shape (n,) each; new arrays when absent.
 
     Returns:
-        Volatility per square root of a year, NaN where the status is not OK, and the `Status` of each row; shape (n,) each.
+        Volatility per square root of a year, NaN where the status is not OK, and the `Status` of each row; each of
+        shape (n,).
 
     Raises:
         InputError: A shape does not match.

@@ -163,14 +163,18 @@ NB_MODULE(_native, m) {
     m.def("isa", [] { return std::string(kernels().name); }, "The instruction set in use.");
     m.def("lanes", [] { return kernels().lanes; }, "Contracts computed side by side.");
     m.def("force_isa", &force_isa, "name"_a, "Use this instruction set from now on.");
-    m.def("black_forward", &black_forward, "forward"_a, "strike"_a, "total_vol"_a, "discount"_a, "sign"_a, "out"_a);
-    m.def("black_spot", &black_spot, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a, "out"_a);
-    m.def("black_greeks", &black_greeks, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a, "out"_a);
-    m.def("implied_vol", &implied_vol, "price"_a, "forward"_a, "strike"_a, "expiry_years"_a, "discount"_a, "sign"_a, "out"_a, "status"_a);
+    m.def("black_forward", &black_forward, "forward"_a, "strike"_a, "total_vol"_a, "discount"_a, "sign"_a,
+          nb::kw_only(), "out"_a);
+    m.def("black_spot", &black_spot, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
+          nb::kw_only(), "out"_a);
+    m.def("black_greeks", &black_greeks, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
+          nb::kw_only(), "out"_a);
+    m.def("implied_vol", &implied_vol, "price"_a, "forward"_a, "strike"_a, "expiry_years"_a, "discount"_a, "sign"_a,
+          nb::kw_only(), "out"_a, "status"_a);
     m.def("american_price", &american_price, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
-          "accurate"_a, "out"_a, "status"_a);
+          nb::kw_only(), "accurate"_a, "out"_a, "status"_a);
     m.def("american_greeks", &american_greeks, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
-          "accurate"_a, "out"_a, "status"_a);
+          nb::kw_only(), "accurate"_a, "out"_a, "status"_a);
     m.def("american_premium", &american_premium, "spot"_a, "strike"_a, "expiry_years"_a, "rate"_a, "carry_yield"_a, "vol"_a, "sign"_a,
-          "accurate"_a, "out"_a, "status"_a);
+          nb::kw_only(), "accurate"_a, "out"_a, "status"_a);
 }
