@@ -26,9 +26,11 @@ MIN_G: Final = 1e-4
 
 _POINTS: Final = 161
 _REFINED: Final = 17
-_BISECTIONS: Final = 26
+_BISECTIONS: Final = 20
+_WING_BISECTIONS: Final = 8
 _HAIR: Final = 1.0 + 1e-9
-_STEEPEN: Final = 0.1
+_STEEPEST_REPAIR: Final = 0.25
+"""By how much a repair may steepen a wing before it lifts the slice instead."""
 
 
 def grid(svi: RawSvi, points: int = _POINTS) -> Array:
@@ -142,36 +144,41 @@ def has_calendar(svi: RawSvi) -> Mask:
     return calendar_gap(svi.take(slice(None, -1)), svi.take(slice(1, None))) < 0.0
 
 
-def _steeper(earlier: RawSvi, later: RawSvi, share: float) -> RawSvi:
-    """The later slice with wings no flatter than the earlier one's, both steepened by `share`; its minimum stays."""
-    (put, call), (later_put, later_call) = earlier.wings(), later.wings()
-    put = np.maximum(put * _HAIR, later_put) * (1.0 + share)
-    call = np.maximum(call * _HAIR, later_call) * (1.0 + share)
-    b, rho = 0.5 * (put + call), (call - put) / (put + call)
-    return RawSvi(later.minimum() - b * later.sigma * np.sqrt(1.0 - rho * rho), b, rho, later.m, later.sigma)
+def _steeper(later: RawSvi, put: Array, call: Array) -> RawSvi:
+    """The slice with other slopes of its wings and the same total variance at the money."""
+    b = 0.5 * (put + call)
+    steep = RawSvi(later.a, b, 0.5 * (call - put) / b, later.m, later.sigma)
+    middle = np.zeros_like(b)
+    return steep._replace(a=later.a + later.w(middle) - steep.w(middle))
 
 
 def _raised(earlier: RawSvi, later: RawSvi) -> RawSvi:
-    """The later slice moved above the earlier one: by its wings where crossings are far out, else as a whole.
+    """The later slice moved above the earlier one: by the wings on the side where they cross, else as a whole.
 
-    Wings that cross a hundred standard deviations out need a hair more slope, which the quoted strikes do not feel.
+    Wings that cross tens of standard deviations out need a hair more slope, which the quoted strikes do not feel; to
+    lift the whole slice for them would move every theo.
     """
-    best, low, high = None, 0.0, _STEEPEN
-    for _ in range(_BISECTIONS):
-        candidate = _steeper(earlier, later, high if best is None else 0.5 * (low + high))
-        if calendar_gap(earlier, candidate)[0] >= 0.0:
-            high = high if best is None else 0.5 * (low + high)
-            best = candidate
-        elif best is None:
+    (put, call), (later_put, later_call) = earlier.wings(), later.wings()
+    put, call = np.maximum(put * _HAIR, later_put), np.maximum(call * _HAIR, later_call)
+    level = _steeper(later, put, call)
+    k = np.concatenate((grid(earlier), grid(level)), axis=1)
+    crossed = k[level.columns().w(k) < earlier.columns().w(k)]
+    on_put, on_call = float((crossed < 0.0).any()), float((crossed > 0.0).any())
+    best, low, high = None, 0.0, _STEEPEST_REPAIR
+    for turn in range(_WING_BISECTIONS):
+        share = high if turn == 0 else 0.5 * (low + high)
+        candidate = _steeper(later, put * (1.0 + share * on_put), call * (1.0 + share * on_call))
+        if _is_good(earlier, candidate):
+            best, high = candidate, share
+        elif turn == 0:
             break
         else:
-            low = 0.5 * (low + high)
+            low = share
     if best is not None:
         return best
-    steep = _steeper(earlier, later, 0.0)
-    k = np.concatenate((grid(earlier), grid(steep)), axis=1)
-    short = (earlier.columns().w(k) * _HAIR - steep.columns().w(k)).max(axis=1)
-    return steep._replace(a=steep.a + np.maximum(short, 0.0))
+    k = np.concatenate((grid(earlier), grid(level)), axis=1)
+    short = (earlier.columns().w(k) * _HAIR - level.columns().w(k)).max(axis=1)
+    return level._replace(a=level.a + np.maximum(short, 0.0))
 
 
 def repair_calendar(svi: RawSvi) -> RawSvi:

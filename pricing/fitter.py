@@ -152,24 +152,18 @@ class Fitter:
         bid[self._bid <= 0] = np.nan
         ask[self._ask <= 0] = np.nan
         years = (self._chain.expiry_ns - event.ts_event) / YEAR_NS
-        is_first = self._surface is None
         surface, carry = self._surface, self._carry
-        forwards: Forwards | None = None
-        for _ in range(self._settings.first_passes if is_first else 1):
+        premium = self._premium(years, surface, carry)
+        for _ in range(1 if surface is not None else self._settings.first_passes):
+            spot_error = max(self._settings.spot_width_share * self._spot_width, 0.5 / PRICE_SCALE)
             forwards = imply_forwards(
-                self._pairs,
-                bid,
-                ask,
-                self._premium(years, surface, carry),
-                years,
-                self._spot,
-                max(self._settings.spot_width_share * self._spot_width, 0.5 / PRICE_SCALE),
-                self._settings.forward,
+                self._pairs, bid, ask, premium, years, self._spot, spot_error, self._settings.forward
             )
+            is_first = surface is None
+            surface = fit_surface(observe(self._terms, bid, ask, premium, forwards), forwards, surface)
             carry = _forward_frame(forwards)
-            surface = fit_surface(
-                observe(self._terms, bid, ask, self._premium(years, surface, carry), forwards), forwards, surface
-            )
+            if is_first:
+                premium = self._premium(years, surface, carry)
         if surface is None or carry is None or not surface.quotes.any():
             return ()
         self._surface, self._carry, self._fitted_ts, self._is_dirty = surface, carry, event.ts_event, False

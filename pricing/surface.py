@@ -19,17 +19,16 @@ from pricing import arbitrage
 from pricing.forward import Forwards
 from pricing.smile import Observations
 from pricing.svi import Array, RawSvi
-from pricing.svi_fit import Fit, SliceFitter, prior, to_free
+from pricing.svi_fit import Fit, SliceFitter
+from pricing.svi_scaled import PRIOR, to_free
 
 Index = npt.NDArray[np.intp]
 
 FEWEST: Final = 5
 """A slice is fitted on its own from this many observations with two sides; below, it borrows its neighbours' shape."""
 
-_COLD_STEPS: Final = 60
-_WARM_STEPS: Final = 6
-_FENCED_STEPS: Final = 3
-_FENCED_ROUNDS: Final = 16
+_COLD_STEPS: Final = 40
+_JOINT_STEPS: Final = 8
 
 
 class SliceStatus(IntEnum):
@@ -154,8 +153,9 @@ def fit_surface(rows: Observations, forwards: Forwards, last: VolSurface | None 
     position = np.full(expiries, -1)
     position[order] = np.arange(len(order))
     mine = _reorder(rows, position)
-    slices, fit = _fit_known(mine, scale[order], _start(order, scale, last), is_cold=last is None)
+    fit = _fit_known(mine, scale[order], _start(order, scale, last), is_cold=last is None)
 
+    slices = fit.svi
     repaired = arbitrage.repair_calendar(arbitrage.repair_butterflies(slices))
     moved = np.any([now != was for now, was in zip(repaired, slices, strict=True)], axis=0)
     years = forwards.years[order]
@@ -183,18 +183,11 @@ def fit_surface(rows: Observations, forwards: Forwards, last: VolSurface | None 
     )
 
 
-def _fit_known(rows: Observations, scale: Array, centre: Array, *, is_cold: bool) -> tuple[RawSvi, Fit]:
-    """Fit in order of time, then again with fences between the slices that crossed."""
+def _fit_known(rows: Observations, scale: Array, centre: Array, *, is_cold: bool) -> Fit:
+    """Fit slices in order of time: each on its own, then those that crossed together."""
     fitter = SliceFitter(rows, scale, centre)
-    fit = fitter.run(centre, _COLD_STEPS if is_cold else _WARM_STEPS)
-    slices = fit.svi
-    odd = np.arange(len(scale)) % 2 == 1
-    for turn in range(_FENCED_ROUNDS):
-        if not arbitrage.has_calendar(slices).any():
-            break
-        fit = fitter.run(fit.free, _FENCED_STEPS, slices, odd if turn % 2 else ~odd)
-        slices = fit.svi
-    return slices, fit
+    free = fitter.run(centre, _COLD_STEPS) if is_cold else centre
+    return fitter.fit(fitter.run_together(free, _JOINT_STEPS))
 
 
 def _scales(rows: Observations, years: Array, last: VolSurface | None) -> Array:
@@ -225,10 +218,10 @@ def _scales(rows: Observations, years: Array, last: VolSurface | None) -> Array:
 def _start(order: Index, scale: Array, last: VolSurface | None) -> Array:
     """Free numbers to start from and to keep to: the last fit's, the neighbours' where there is none, or the prior."""
     if last is None:
-        return prior(len(order))
+        return np.tile(PRIOR, (len(order), 1))
     before = last.svi.take(order)
     usable = np.isfinite(before.a)
-    start = prior(len(order))
+    start = np.tile(PRIOR, (len(order), 1))
     if usable.any():
         start[usable] = to_free(before.take(usable), scale[order][usable])
         for j in np.flatnonzero(~usable):
