@@ -96,6 +96,11 @@ def test_the_published_early_exercise_premiums_are_met() -> None:
     assert np.abs(premium - expected).max() < 1e-3
 
 
+def between(rng: np.random.Generator, low: float, high: float, n: int) -> Array:
+    """Spread evenly in the logarithm."""
+    return np.exp(rng.uniform(np.log(low), np.log(high), n))
+
+
 def quantlib_price(spot: float, strike: float, t: float, rate: float, carry: float, vol: float, sign: float) -> float:
     """The same equations by QuantLib: form B, 16 sweeps on 30 points."""
     today = ql.Date(1, 1, 2020)
@@ -128,12 +133,12 @@ def test_errors_stay_within_the_stated_ones(
 ) -> None:
     rng = np.random.default_rng(7)
     n = 24
-    vol = np.exp(rng.uniform(np.log(0.06), np.log(0.6), n))
-    top = np.exp(rng.uniform(*np.log(stiffness), n)) * vol**2
+    vol = between(rng, 0.06, 0.6, n)
+    top = between(rng, *stiffness, n) * vol**2
     share = rng.choice([0.0, 0.3, 0.9], n)
     flip = rng.random(n) < 0.5
     rate, carry = np.where(flip, top * share, top), np.where(flip, top, top * share)
-    t = (np.exp(rng.uniform(*np.log(total_vol), n)) / vol) ** 2
+    t = (between(rng, *total_vol, n) / vol) ** 2
     sign = np.where(carry > 0.0, rng.choice([-1.0, 1.0], n), -1.0)
     spot = 100.0 * np.exp(rng.normal(0.0, 0.5, n) * vol * np.sqrt(t))
     inputs = (spot, np.full(n, 100.0), t, rate, carry, vol, sign)
@@ -223,8 +228,9 @@ CHAIN = (
 @pytest.mark.parametrize("accuracy", ["fast", "accurate"])
 def test_greeks_are_the_derivatives_of_the_value(sign: float, accuracy: Accuracy) -> None:
     names = ("spot", "strike", "expiry_years", "rate", "carry_yield", "vol")
-    rows, status = american.greeks(*CHAIN, sign, accuracy=accuracy)
     one = np.ones_like(CHAIN[0])
+    contracts = [*CHAIN, sign * one]
+    rows, status = american.greeks(*contracts, accuracy=accuracy)
     checks: dict[str, tuple[Array, dict[str, Greek]]] = {
         "spot": (1e-3 * CHAIN[0], {"price": "delta", "delta": "gamma", "gamma": "speed"}),
         "vol": (2e-3 * one, {"price": "vega", "delta": "vanna", "vega": "volga", "gamma": "zomma", "volga": "ultima"}),
@@ -234,9 +240,10 @@ def test_greeks_are_the_derivatives_of_the_value(sign: float, accuracy: Accuracy
     seen = set()
     for name, (step, pairs) in checks.items():
         moved = names.index(name)
-        bumped = [[x + (i == moved) * way * step for i, x in enumerate(CHAIN)] for way in (1.0, -1.0)]
-        up, up_status = american.greeks(*bumped[0], sign=sign, accuracy="accurate")
-        down, down_status = american.greeks(*bumped[1], sign=sign, accuracy="accurate")
+        above = [x + (i == moved) * step for i, x in enumerate(contracts)]
+        below = [x - (i == moved) * step for i, x in enumerate(contracts)]
+        up, up_status = american.greeks(*above, accuracy="accurate")
+        down, down_status = american.greeks(*below, accuracy="accurate")
         held = (status == Status.OK) & (up_status == Status.OK) & (down_status == Status.OK)
         assert held.sum() >= 12
         for of, greek in pairs.items():
