@@ -58,6 +58,7 @@ _VERSION = 1
 _TAPE_SALT = 0x7A9E
 _NBBO_SALT = 0xC105
 _LOW, _HIGH = 0, 1
+_NO_ROWS: Ints = np.empty(0, np.int64)
 
 
 class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,6 +102,9 @@ class Exchange:
     Its own market-maker protection (`Venue.protections`) counts executions of our quotes in a rolling window. When it
     trips, all our quotes are removed and new ones refused until we purge: a quote cancel that names no contracts.
     Orders are not touched by it.
+
+    A quote set may come in several messages, one after the other, and names a contract once; what comes again is
+    refused as a duplicate.
 
     A halt removes our quotes and keeps orders, which then do not trade; the close removes quotes and expires orders.
     """
@@ -151,6 +155,7 @@ class Exchange:
         )
         self._capacity: Capacity = "market_maker"
         self._seen_sets: dict[str, None] = {}
+        self._last_set = ""
         self._protection = RollingProtection(venue.protections)
         self._is_up = False
         self._position: Ints = np.zeros(n, np.int64)
@@ -228,8 +233,9 @@ class Exchange:
         if refusal:
             reason = np.full(len(frame), refusal, np.int8)
         else:
-            reason = self._quotes.check(frame, self._ticks, self._settings.max_quote_size)
+            reason = self._quotes.check(frame, cleared.quote_set_id, self._ticks, self._settings.max_quote_size)
             self._seen_sets[cleared.quote_set_id] = None
+            self._last_set = cleared.quote_set_id
         refused = np.flatnonzero(reason)
         accepted = frame if refused.size == 0 else frame.take(np.flatnonzero(reason == 0))
         acknowledged = QuotesAcknowledged(
@@ -254,7 +260,7 @@ class Exchange:
         """Return why the whole message is refused, or 0."""
         if not self.venue.is_market_maker or not self._reports.admits(cleared.party.capacity):
             return QuoteRefusal.VENUE
-        if cleared.quote_set_id in self._seen_sets:
+        if cleared.quote_set_id in self._seen_sets and cleared.quote_set_id != self._last_set:
             return QuoteRefusal.DUPLICATE
         if self.session != "open":
             return QuoteRefusal.HALTED
@@ -316,13 +322,13 @@ class Exchange:
         if self.session != "open":
             return events
         ts = event.ts_event
-        has_quotes = self.venue.is_market_maker and self._quotes.has_any()
-        working = self._orders.contracts()
-        if not has_quotes and not working:
-            return events
         ts = event.ts_event
-        part = apportion(size, *self._tape, rotation(self._seed, _NBBO_SALT, rows, ts))
-        for match in self._quotes.crossed_by(rows, part, self._book) if has_quotes else ():
+        part: Ints = np.zeros((2, 0), np.int64)
+        crossed = self._quotes.crossed_by(rows, self._book) if self.venue.is_market_maker else _NO_ROWS
+        working = self._orders.contracts()
+        if crossed.size or working:
+            part = apportion(size, *self._tape, rotation(self._seed, _NBBO_SALT, rows, ts))
+        for match in self._quotes.filled_by_nbbo(rows, crossed, part, self._book):
             part[1 - match.side, np.searchsorted(rows, match.contract)] -= match.quantity
             self._book.take(1 - match.side, match.contract, match.quantity, ts)
             if self._fill(match, ts, events):
@@ -339,10 +345,8 @@ class Exchange:
         events: list[Event] = []
         if self.session != "open" or contract.size == 0:
             return events
-        if self.venue.is_market_maker:
-            rows = self._quotes.touched_by(contract, bars[_LOW], bars[_HIGH])
-        else:
-            rows = np.empty(0, np.int64)
+        is_quoted = self.venue.is_market_maker
+        rows = self._quotes.touched_by(contract, bars[_LOW], bars[_HIGH]) if is_quoted else _NO_ROWS
         working = self._orders.contracts()
         if rows.size == 0 and not working:
             return events
@@ -439,6 +443,7 @@ class Exchange:
                 "reports": self._reports.count,
                 "capacity": self._capacity,
                 "seen_sets": list(self._seen_sets),
+                "last_set": self._last_set,
                 "protection": self._protection.state(),
                 "is_up": self._is_up,
                 "position": self._position,
@@ -460,6 +465,7 @@ class Exchange:
         self._reports.count = found["reports"]
         self._capacity = next(each for each in CAPACITIES if each == found["capacity"])
         self._seen_sets = dict.fromkeys(found["seen_sets"])
+        self._last_set = found["last_set"]
         self._protection.take_over(found["protection"])
         self._is_up = found["is_up"]
         self._position, self._stock = found["position"], found["stock"]

@@ -53,10 +53,10 @@ class QuoteBook:
         self._seed = seed
         self._salt = _PRO_RATA_SALT + venue
 
-    def check(self, frame: QuoteFrame, ticks: TickColumns, max_size: int) -> npt.NDArray[np.int8]:
+    def check(self, frame: QuoteFrame, quote_set_id: str, ticks: TickColumns, max_size: int) -> npt.NDArray[np.int8]:
         """Return why each row is refused, as `QuoteRefusal`, or 0.
 
-        Of several reasons the first of: contract, duplicate row, size, tick, cross.
+        Of several reasons the first of: contract, named before in this quote set, size, tick, cross.
         """
         contract = frame.contract
         reason = np.zeros(len(frame), np.int8)
@@ -75,6 +75,8 @@ class QuoteBook:
             again = np.zeros(len(contract), np.bool_)
             again[order[1:]] = contract[order[1:]] == contract[order[:-1]]
             reason[again] = QuoteRefusal.DUPLICATE
+        if self._sets[-1] == quote_set_id:
+            reason[self._set[at] == len(self._sets) - 1] = QuoteRefusal.DUPLICATE
         reason[~known] = QuoteRefusal.UNKNOWN_CONTRACT
         return reason
 
@@ -87,9 +89,10 @@ class QuoteBook:
             What trades at once, because it locks or crosses the size that the venue shows.
         """
         contract = frame.contract.astype(np.int64)
-        if len(self._sets) > _KEPT_SETS:
-            self._forget_sets()
-        self._sets.append(quote_set_id)
+        if self._sets[-1] != quote_set_id:
+            if len(self._sets) > _KEPT_SETS:
+                self._forget_sets()
+            self._sets.append(quote_set_id)
         self._set[contract] = len(self._sets) - 1
         matches: list[Match] = []
         for side, price, size in ((BID, frame.bid, frame.bid_size), (ASK, frame.ask, frame.ask_size)):
@@ -125,23 +128,32 @@ class QuoteBook:
                 self.ahead[side, rows], (best == 0) | ours_first, price == best, book.size[side, rows]
             )
 
-    def crossed_by(self, rows: Ints, part: Ints, book: VenueBook) -> list[Match]:
-        """Return what trades because the recorded NBBO crossed our price.
+    def crossed_by(self, rows: Ints, book: VenueBook) -> Ints:
+        """Return which of the contracts whose NBBO changed have a quote that it crossed: places in `rows`."""
+        bid, ask = book.nbbo.price[BID, rows], book.nbbo.price[ASK, rows]
+        bid_crossed = (self.size[BID, rows] > 0) & (ask > 0) & (ask < self.price[BID, rows])
+        ask_crossed = (self.size[ASK, rows] > 0) & (bid > self.price[ASK, rows])
+        return np.flatnonzero(bid_crossed | ask_crossed)
+
+    def filled_by_nbbo(self, rows: Ints, crossed: Ints, part: Ints, book: VenueBook) -> list[Match]:
+        """Return what trades at our price because the recorded NBBO crossed it.
 
         Args:
             rows: Contracts whose NBBO changed. Shape (k,).
+            crossed: Places in `rows`, from `crossed_by`.
             part: This venue's part of the NBBO's bid and ask size. Shape (2, k).
             book: Holds the NBBO.
         """
         matches: list[Match] = []
-        for side in (BID, ASK):
-            price, size = self.price[side, rows], self.size[side, rows]
-            best = book.nbbo.price[1 - side, rows]
-            crossed = (size > 0) & (best > 0) & ((best < price) if side == BID else (best > price))
-            for row in np.flatnonzero(crossed):
-                quantity = min(int(size[row]), int(part[1 - side, row]))
-                if quantity:
-                    matches.append(Match(side, int(rows[row]), quantity, int(price[row]), adds=True))
+        for place in crossed.tolist():
+            contract = int(rows[place])
+            for side in (BID, ASK):
+                price, size = int(self.price[side, contract]), int(self.size[side, contract])
+                best = int(book.nbbo.price[1 - side, contract])
+                is_crossed = 0 < best < price if side == BID else best > price
+                quantity = min(size, int(part[1 - side, place]))
+                if is_crossed and quantity:
+                    matches.append(Match(side, contract, quantity, price, adds=True))
         return matches
 
     def has_any(self) -> bool:

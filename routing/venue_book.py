@@ -18,6 +18,8 @@ from routing.venues import Venue, VenueTable
 _SALT: Final = 0xB00C
 _HALF_BITS: Final = 26
 _HALF: Final = 1 << _HALF_BITS
+_SHARE_UNIT: Final = 1_000_000
+"""Tape shares are counted in millionths where sizes are split: exact in integers."""
 
 
 def chain_ticks(chain: Chain, tick_classes: dict[str, TickClass], stock_tick: int) -> TickColumns:
@@ -59,9 +61,9 @@ class VenueBook:
         self.refill_ts: Ints = np.zeros((2, n + 1), np.int64)
         self.ticks = ticks
         self._place = peers.index(venue)
-        self._share = np.array([peer.tape_share for peer in peers])[:, None]
+        self._share = [max(1, round(peer.tape_share * _SHARE_UNIT)) for peer in peers]
         self._peer = np.array([peer.index for peer in peers])[:, None]
-        self._seed, self._join, self._replenish_ns = seed, join, replenish_ns
+        self._seed, self._threshold, self._replenish_ns = seed, int(join * _HALF), replenish_ns
 
     def apply(self, event: NbboUpdated | UnderlyingUpdated) -> Ints:
         """Follow an update of the NBBO.
@@ -89,16 +91,23 @@ class VenueBook:
 
     def _derive(self, side: int, rows: Ints, draw: npt.NDArray[np.int64], tick: TickColumns) -> None:
         price, size = self.nbbo.price[side, rows], self.nbbo.size[side, rows]
-        shows = (draw < int(self._join * _HALF)) | (draw == draw.min(axis=0))
-        edges = np.cumsum(shows * self._share, axis=0)
-        high = edges[self._place] / edges[-1]
-        low = edges[self._place - 1] / edges[-1] if self._place else np.zeros(len(rows))
-        part = (np.floor(size * high + 0.5) - np.floor(size * low + 0.5)).astype(np.int64)
+        shows = (draw < self._threshold) | (draw == draw.min(axis=0))
+        place, share = self._place, self._share
+        # Sums from the left in integers: a venue's upper edge is its neighbour's lower edge to the bit.
+        low: Ints = np.zeros(len(rows), np.int64)
+        for peer in range(place):
+            low = low + shows[peer] * share[peer]
+        high = low + shows[place] * share[place]
+        total = high
+        for peer in range(place + 1, len(share)):
+            total = total + shows[peer] * share[peer]
+        part = (np.floor(size * high / total + 0.5) - np.floor(size * low / total + 0.5)).astype(np.int64)
         is_behind = part == 0
         behind = next_down(price, tick) if side == BID else next_up(price, tick)
-        behind_size = np.maximum(np.rint(size * self._share[self._place]).astype(np.int64), 1)
-        self.price[side, rows] = np.where(price == 0, 0, np.where(is_behind, behind, price))
-        shown = np.where(is_behind, behind_size, part) * (self.price[side, rows] > 0)
+        behind_size = np.maximum(np.rint(size * (share[place] / _SHARE_UNIT)).astype(np.int64), 1)
+        shown_price = np.where(is_behind, behind, price) * (price > 0)
+        shown = np.where(is_behind, behind_size, part) * (shown_price > 0)
+        self.price[side, rows] = shown_price
         self.size[side, rows] = shown
         self.full[side, rows] = shown
         self.refill_ts[side, rows] = 0

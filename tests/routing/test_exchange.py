@@ -128,6 +128,19 @@ def test_a_quote_that_crosses_the_displayed_book_takes_it(market: Market) -> Non
     assert reports[0].fee == 4 * 5_000
 
 
+def test_a_quote_set_may_come_in_parts_and_names_a_contract_once(market: Market) -> None:
+    exchange = market.exchange(PRICE_TIME)
+    parts = [
+        market.quotes(PRICE_TIME, *[(k, 10_000, 5, 12_000, 5) for k in part], name="S1") for part in ((0, 1), (2, 1))
+    ]
+    answers = [acknowledged(exchange.submit(part, market.now)) for part in parts]
+    assert [answer.accepted for answer in answers] == [2, 1]
+    assert answers[1].frame.contract.tolist() == [1]
+    exchange.submit(market.quotes(PRICE_TIME, (3, 10_000, 5, 12_000, 5), name="S2"), market.now)
+    stale = acknowledged(exchange.submit(market.quotes(PRICE_TIME, (4, 10_000, 5, 12_000, 5), name="S1"), market.now))
+    assert stale.frame.reason.tolist() == [e.QuoteRefusal.DUPLICATE]
+
+
 # --- prints -----------------------------------------------------------------------------------------------------------
 def test_prints_at_or_through_our_price_fill_us(market: Market) -> None:
     for low, high, side in ((10_500, 11_000, None), (11_000, 11_500, "sell"), (9_500, 10_000, "buy")):
