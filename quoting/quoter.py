@@ -203,14 +203,14 @@ class Quoter:
         return (tripped, *self._latch(event, "protection", protection=True))
 
     def _on_acknowledged(self, event: QuotesAcknowledged) -> Sequence[Event]:
-        number = self._number(event.quote_set_id)
+        number = self._number(event.quote_set_id, "Q")
         self._shown.acknowledged(event.venue, number)
         if not len(event.frame):
             return _NOTHING
         return self._pull_refused(event, number)
 
     def _on_refused(self, event: QuotesRefused) -> Sequence[Event]:
-        return self._pull_refused(event, self._number(event.quote_set_id))
+        return self._pull_refused(event, self._number(event.quote_set_id, "Q"))
 
     def _pull_refused(self, event: QuotesAcknowledged | QuotesRefused, number: int) -> Sequence[Event]:
         """An entry that was refused leaves our earlier quote standing at a price that we meant to leave: pull it."""
@@ -223,8 +223,11 @@ class Quoter:
         return [self._cancel(event, venue, (), "no answer") for venue in silent]
 
     def _on_canceled(self, event: QuotesCanceled) -> Sequence[Event]:
-        if not event.cancel_id.startswith(f"{self._prefix}-P"):
+        number = self._number(event.cancel_id, "P")
+        if number < 0:
             self._shown.canceled(event.venue, event.contracts)
+        else:
+            self._shown.cancel_answered(event.venue, number)
         return _NOTHING
 
     def _on_venue_protection(self, event: VenueProtectionTripped) -> Sequence[Event]:
@@ -336,18 +339,23 @@ class Quoter:
 
     def _cancel(self, event: Event, venue: int, contracts: Sequence[int], reason: str) -> CancelQuotes:
         self._cancels += 1
-        cancel_id = f"{self._prefix}-P{self._cancels:07d}"
+        self._shown.canceling(venue, self._cancels, event.ts_event)
+        self._plan()
         return CancelQuotes(
-            **self._head(event), cancel_id=cancel_id, venue=venue, contracts=tuple(contracts), reason=reason
+            **self._head(event),
+            cancel_id=f"{self._prefix}-P{self._cancels:07d}",
+            venue=venue,
+            contracts=tuple(contracts),
+            reason=reason,
         )
 
     def _head(self, event: Event) -> dict[str, Any]:
         """What an output copies from its input; a command to the whole firm is answered for our underlying."""
         return {"ts_event": event.ts_event, "ts_init": event.ts_init, "underlying": self._chain.underlying}
 
-    def _number(self, quote_set_id: str) -> int:
-        """Number of a mass quote of ours, -1 of anybody else's."""
-        prefix, _, number = quote_set_id.rpartition("-Q")
+    def _number(self, identifier: str, letter: str) -> int:
+        """Number in an identifier of ours, Q of a mass quote and P of a cancel; -1 of anybody else's."""
+        prefix, _, number = identifier.rpartition(f"-{letter}")
         return int(number) if prefix == self._prefix and number.isdecimal() else -1
 
     def _plan(self) -> None:

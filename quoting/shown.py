@@ -45,6 +45,7 @@ class Shown:
         self._written_by: Ints = np.zeros(shape, dtype=np.int64)
         self._had_quote: Mask = np.zeros(shape, dtype=np.bool_)
         self._acknowledged: Ints = np.zeros(len(venues), dtype=np.int64)
+        # For each venue, in the order sent: number of a mass quote, or minus that of a cancel, and when it was sent.
         self._awaiting: list[list[tuple[int, int]]] = [[] for _ in venues]
 
     def row_of(self, venue: int) -> int | None:
@@ -65,7 +66,7 @@ class Shown:
 
     @property
     def awaiting_since(self) -> int:
-        """When the oldest mass quote was sent that a venue has not answered, ns; far away where there is none."""
+        """When the oldest message was sent that a venue has not answered, ns; far away where there is none."""
         return min((awaiting[0][1] for awaiting in self._awaiting if awaiting), default=_FAR)
 
     def release_protected(self) -> bool:
@@ -114,7 +115,7 @@ class Shown:
             self.last_away = max(self.last_away, until)
             self._written_by[row, at] = 0
             if not (self._written_by[row] == number).any():  # nothing of it is left to be answered
-                self._awaiting[row] = [sent for sent in self._awaiting[row] if sent[0] != number]
+                self._answered(row, number)
             if earlier := at[self._had_quote[row, at]].tolist():
                 stands[venue] = earlier
         return stands
@@ -123,10 +124,21 @@ class Shown:
         """A venue has processed our messages up to that mass quote."""
         if (row := self._row.get(venue)) is not None:
             self._acknowledged[row] = max(int(self._acknowledged[row]), number)
-            self._awaiting[row] = [sent for sent in self._awaiting[row] if sent[0] > number]
+            self._answered(row, number)
+
+    def canceling(self, venue: int, number: int, ts: int) -> None:
+        """A cancel of ours was sent to a venue, -1 all: it must be answered too."""
+        for row in range(len(self.venues)) if venue < 0 else [self._row[venue]]:
+            if self.is_up[row]:
+                self._awaiting[row].append((-number, ts))
+
+    def cancel_answered(self, venue: int, number: int) -> None:
+        """A venue did what a cancel of ours asked for. What was sent after it stands."""
+        if (row := self._row.get(venue)) is not None:
+            self._answered(row, -number)
 
     def forget_silent(self, before: int, until: int) -> list[int]:
-        """Venues that were sent a mass quote before a time and did not answer: what stands there is unknown.
+        """Venues that did not answer a message sent before a time: what stands there is unknown.
 
         They are taken as empty and stay away until `until`; the caller purges them.
         """
@@ -137,6 +149,9 @@ class Shown:
             self.away_until[row] = until
             self.last_away = max(self.last_away, until)
         return [int(self.venues[row]) for row in silent]
+
+    def _answered(self, row: int, key: int) -> None:
+        self._awaiting[row] = [sent for sent in self._awaiting[row] if sent[0] != key]
 
     def canceled(self, venue: int, contracts: Sequence[int]) -> None:
         """A venue removed quotes unasked. What was sent and not yet acknowledged will still arrive there."""
