@@ -36,8 +36,8 @@ template <class V> AXIOM_FN Plan<V> plan_of(const Market<V> &m, bool accurate) {
 
     const V s2 = m.sigma * m.sigma;
     const V k = larger(absolute(r), absolute(q)) / (s2 > SMALLEST ? s2 : splat<V>(SMALLEST));
-    const Bool<V> in_range = (k <= 40.0) & (v <= 3.0) | (k <= 200.0) & (v <= 0.9);
-    const Bool<V> mild = (k <= 0.7) | (k <= 2.0) & (v <= 0.4) | (k * v <= 0.6);
+    const Bool<V> in_range = ((k <= 40.0) & (v <= 3.0)) | ((k <= 200.0) & (v <= 0.9));
+    const Bool<V> mild = (k <= 0.7) | ((k <= 2.0) & (v <= 0.4)) | (k * v <= 0.6);
     const Bits<V> large = status_of<V>(LARGE_B);
     if (accurate)
         plan.route = mild & (v <= 0.9) ? status_of<V>(MEDIUM_A) : large;
