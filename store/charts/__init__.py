@@ -1,0 +1,1 @@
+"""Charts of the report, as plain Plotly figures. Nothing is drawn here."""

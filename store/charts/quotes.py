@@ -1,0 +1,226 @@
+"""Charts of our quotes: widths against the NBBO, time quoted, latency."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from store.charts.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    Chart,
+    chart,
+    dots,
+    line,
+    local_times,
+    money,
+    panel_titles,
+    panels,
+    percent,
+    rounded,
+)
+from store.quality import REQUIRED_SHARE
+from store.record import RunRecord
+from store.summary import percentiles
+
+_BINS = 48
+
+
+def widths_over_time(record: RunRecord) -> Chart:
+    """Median width by minute, ours and the NBBO's, and how often we were there and at or inside."""
+    rows = record.day.ledger.quote_minutes
+    times = local_times(rows.column("minute"))
+    axes = panels(2, 1)
+    axes["xaxis"] |= {"matches": "x2", "showticklabels": False}
+    axes["xaxis2"] |= {"title": {"text": "New York time"}}
+    axes["yaxis"] |= {"title": {"text": "dollars"}, "rangemode": "tozero"}
+    axes["yaxis2"] |= {"range": [0, 1.03], "tickformat": ".0%"}
+    quoted = [
+        quoted / eligible if eligible else None
+        for quoted, eligible in zip(rows.column("quoted_seconds"), rows.column("eligible_seconds"), strict=True)
+    ]
+    lower = {"xaxis": "x2", "yaxis": "y2"}
+    data = [
+        line(times, rows.column("median_width_nbbo"), "NBBO", GREY, dash="dash"),
+        line(times, rows.column("median_width"), "ours", BLUE),
+        line(times, quoted, "two-sided, of eligible time", GREEN, **lower),
+        line(times, rows.column("at_or_inside_bid"), "bid at or inside NBBO", ORANGE, dash="dot", **lower),
+        line(times, rows.column("at_or_inside_ask"), "ask at or inside NBBO", PURPLE, dash="dot", **lower),
+        line(times, rows.column("at_or_inside_both"), "both", RED, **lower),
+    ]
+    q = record.quotes
+    note = (
+        f"Median over contract-minutes {money(q.median_width, 3)} against {money(q.median_width_nbbo, 3)} of the NBBO "
+        f"at the same times. At or inside the NBBO: bid {percent(q.at_or_inside_bid)}, ask "
+        f"{percent(q.at_or_inside_ask)}, both {percent(q.at_or_inside_share)} of quoted time."
+    )
+    titles = ("Median width of eligible contracts", "Share of time")
+    return chart(
+        "widths-time",
+        "Quote width against the NBBO, minute by minute",
+        note,
+        data,
+        height=520,
+        is_wide=True,
+        hovermode="x",
+        annotations=panel_titles(axes, titles),
+        legend={"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0},
+        **axes,
+    )
+
+
+def widths(record: RunRecord) -> Chart:
+    """How widths are distributed, ours and the NBBO's over the same contract-minutes."""
+    ours, nbbo, seconds = record.samples.widths()
+    is_shown = (ours > 0) & (nbbo > 0)
+    ours, nbbo, seconds = ours[is_shown], nbbo[is_shown], seconds[is_shown]
+    data = []
+    if len(ours):
+        low, high = (float(edge(np.concatenate((ours, nbbo)))) for edge in (np.min, np.max))
+        edges = np.geomspace(low * 0.98, max(high, low * 1.5) * 1.02, _BINS + 1)
+        for values, name, color, soft in ((nbbo, "NBBO", GREY, "@grey-soft"), (ours, "ours", BLUE, "@blue-soft")):
+            share = np.histogram(values, edges, weights=seconds)[0] / seconds.sum()
+            data.append(
+                line(rounded(edges, 4), [*share, share[-1]], name, color, fill="tozeroy", fillcolor=soft)
+                | {"line": {"color": color, "shape": "hv", "width": 1.8}}
+            )
+    note = (
+        f"Ours over the NBBO's, sample by sample: median {record.quotes.median_width_ratio:.2f}, of "
+        f"{record.quotes.samples:,} contract-minutes, weighted by time."
+        if data
+        else "Nothing was quoted."
+    )
+    return chart(
+        "widths",
+        "Distribution of quote widths",
+        note,
+        data,
+        xaxis={"type": "log", "title": {"text": "width, dollars per share (logarithmic)"}},
+        yaxis={"title": {"text": "share of time"}, "tickformat": ".0%"},
+    )
+
+
+def quoting_time(record: RunRecord) -> Chart:
+    """Share of eligible time quoted, contracts in falling order."""
+    shares = sorted(record.day.ledger.quote_contracts.column("share"), reverse=True)
+    rank = [(place + 1) / len(shares) for place in range(len(shares))]
+    data = [line(rounded(rank), shares, "contracts", BLUE, width=2.4, fill="tozeroy", fillcolor="@blue-soft")]
+    q = record.quotes
+    note = (
+        f"{q.contracts_two_sided_90:,} of {q.contracts_eligible:,} contracts ({percent(q.share)}) were two-sided "
+        f"at least {percent(REQUIRED_SHARE, 0)} of the time in which their NBBO was two-sided and |delta| "
+        "was 0.05 to 0.95."
+    )
+    bar = {"type": "line", "x0": 0, "x1": 1, "y0": REQUIRED_SHARE, "y1": REQUIRED_SHARE}
+    return chart(
+        "quoting-time",
+        "Quoting time by contract",
+        note,
+        data,
+        shapes=[bar | {"line": {"color": RED, "width": 1.5, "dash": "dash"}}],
+        xaxis={"title": {"text": "contracts, best first"}, "tickformat": ".0%", "range": [0, 1]},
+        yaxis={"title": {"text": "share of eligible time"}, "tickformat": ".0%", "range": [0, 1.03]},
+        showlegend=False,
+    )
+
+
+def quoting_map(record: RunRecord) -> Chart:
+    """Where in the chain we quoted: strike, expiry, share of time."""
+    rows, chain = record.day.ledger.quote_contracts, record.day.chain
+    contracts = rows.column("contract")
+    strikes, expiries, rights = [], [], []
+    for index in contracts if chain is not None else []:
+        contract = chain.contracts[index] if chain else None
+        if contract is not None:
+            strikes.append(contract.strike_dollars)
+            expiries.append(contract.expiry.isoformat())
+            rights.append(contract.right)
+    data = []
+    for right, symbol, name, first in (("C", "triangle-up", "calls", True), ("P", "triangle-down", "puts", False)):
+        chosen = [row for row, found in enumerate(rights) if found == right]
+        scale = {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12, "len": 0.9}
+        marker = {
+            "color": rounded([rows.column("share")[row] for row in chosen]),
+            "colorscale": "Cividis",
+            "cmin": 0,
+            "cmax": 1,
+            "showscale": first,
+            "colorbar": scale,
+        }
+        data.append(
+            dots(
+                [strikes[row] for row in chosen],
+                [],
+                name,
+                GREY,
+                symbol=symbol,
+                size=8,
+                marker=marker,
+                text=[f"{rows.column('symbol')[row]}: {percent(rows.column('share')[row])}" for row in chosen],
+                hoverinfo="text",
+            )
+            | {"y": [expiries[row] for row in chosen]}
+        )
+    note = "Each mark is a contract that was eligible at some time; calls point up, puts down."
+    order = {"type": "category", "categoryorder": "array", "categoryarray": sorted(set(expiries), reverse=True)}
+    return chart(
+        "quoting-map",
+        "Quoting time over the chain",
+        note,
+        data,
+        height=max(340, 60 + 26 * len(set(expiries))),
+        xaxis={"title": {"text": "strike, dollars"}},
+        yaxis=order,
+        margin={"l": 90, "r": 16, "t": 28, "b": 44},
+    )
+
+
+def tick_to_quote(record: RunRecord) -> Chart:
+    """From a tick to serialised quotes, wall clock."""
+    samples = np.asarray(record.facts.tick_to_quote_us, np.float64)
+    found = percentiles(record.facts.tick_to_quote_us)
+    data, shapes, annotations = [], [], []
+    if len(samples):
+        top = max(float(np.quantile(samples, 0.995)) * 1.1, float(samples.min()) * 1.5)
+        edges = np.linspace(0, top, _BINS + 1)
+        counts, _ = np.histogram(np.minimum(samples, top), edges)
+        middle = (edges[1:] + edges[:-1]) / 2
+        bars = {"type": "bar", "x": rounded(middle), "y": counts.tolist(), "name": "ticks", "marker": {"color": SKY}}
+        data.append(bars | {"width": float(edges[1] - edges[0]) * 0.94})
+        for name, color, anchor in (("p50", GREEN, "right"), ("p99", RED, "left")):
+            x = min(found[name], top)
+            shapes.append(
+                {
+                    "type": "line",
+                    "x0": x,
+                    "x1": x,
+                    "y0": 0,
+                    "y1": 1,
+                    "yref": "paper",
+                    "line": {"color": color, "width": 2},
+                }
+            )
+            annotations.append(
+                {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "xanchor": anchor}
+                | {"text": f"{name} {found[name]:,.0f} µs"}
+            )
+    note = (
+        f"{found['count']:,} ticks led to quotes: p50 {found['p50']:,.0f}, p99 {found['p99']:,.0f}, p99.9 "
+        f"{found['p99.9']:,.0f}, max {found['max']:,.0f} microseconds on this machine; the last bar holds all above."
+        if data
+        else "No tick led to quotes, or times were not kept."
+    )
+    return chart(
+        "latency",
+        "Tick to quote: from a market update to serialised mass quotes",
+        note,
+        data,
+        shapes=shapes,
+        annotations=annotations,
+        xaxis={"title": {"text": "microseconds"}},
+        yaxis={"title": {"text": "ticks"}},
+    )
