@@ -8,7 +8,7 @@ venue; `latency_ns` is for the runtime that carries the messages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.chain import Chain
-from domain.commands import STOCK, Capacity
+from domain.commands import STOCK
 from domain.errors import InputError
 from domain.events import (
     Clearance,
@@ -28,37 +28,29 @@ from domain.events import (
     OrderCleared,
     OrderReplaceCleared,
     OrdersCancelCleared,
-    OrdStatus,
     QuoteCancelCleared,
-    QuoteRefusal,
-    QuotesAcknowledged,
-    QuotesCanceled,
     QuotesCleared,
     SessionChanged,
     SessionState,
     TradesPrinted,
     UnderlyingTraded,
     UnderlyingUpdated,
-    VenueProtectionTripped,
     VenueStatusChanged,
 )
-from domain.frames import QuoteFrame, QuoteRefusalFrame
+from domain.frames import QuoteFrame
 from domain.price import TickClass
 from domain.state import pack, unpack
-from routing.nbbo import BID, Ints, check_contracts
+from routing.nbbo import Ints, check_contracts
 from routing.order_entry import OrderEntry, WorkingOrder
 from routing.queue_model import apportion, rotation
-from routing.quote_book import Match, QuoteBook
-from routing.reports import CAPACITIES, SIDES, Reports
+from routing.quote_entry import HIGH, LOW, QuoteEntry
+from routing.reports import Reports
 from routing.venue_book import VenueBook, chain_ticks
-from routing.venue_protection import RollingProtection
 from routing.venues import VenueTable
 
 _VERSION = 1
 _TAPE_SALT = 0x7A9E
 _NBBO_SALT = 0xC105
-_LOW, _HIGH = 0, 1
-_NO_ROWS: Ints = np.empty(0, np.int64)
 
 
 class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,13 +124,13 @@ class Exchange:
         venue = venues[index]
         self.venue = venue
         self.session: SessionState = "pre_open"
-        self._seed, self._settings, self._underlying = seed, settings, chain.underlying
+        self._seed = seed
         ticks = chain_ticks(chain, tick_classes, venue.tick)
         peers = venues.of_kind(venue.kind)
         edges = venues.tape_edges(venue.kind)
         place = peers.index(venue)
         self._tape = float(edges[place]), float(edges[place + 1])
-        self._n, self._ticks = n, ticks
+        self._n = n
         self._book = VenueBook(
             venue,
             venues,
@@ -148,15 +140,13 @@ class Exchange:
             join=settings.join_probability,
             replenish_ns=settings.replenish_ms * 1_000_000,
         )
-        self._quotes = QuoteBook(n, venue.allocation, seed=seed, venue=index)
         self._reports = Reports(venue, chain.underlying, chain.trade_date)
+        self._quotes = QuoteEntry(
+            venue, ticks, n, self._book, self._reports, max_size=settings.max_quote_size, seed=seed
+        )
         self._orders = OrderEntry(
             venue, ticks, n, self._book, self._reports, max_size=settings.max_order_size, seed=seed
         )
-        self._capacity: Capacity = "market_maker"
-        self._seen_sets: dict[str, None] = {}
-        self._last_set = ""
-        self._protection = RollingProtection(venue.protections)
         self._is_up = False
         self._position: Ints = np.zeros(n, np.int64)
         self._stock = 0
@@ -173,7 +163,7 @@ class Exchange:
 
     def resting(self) -> Resting:
         """Return our quotes with size left and our working orders."""
-        return Resting(self._quotes.resting(self.venue.index), tuple(self._orders.working.values()))
+        return Resting(self._quotes.resting(), tuple(self._orders.working.values()))
 
     def displayed(self) -> tuple[Ints, Ints]:
         """Return price and size of the market's book as the venue shows it. Each of shape (2, n + 1), STOCK last."""
@@ -181,8 +171,8 @@ class Exchange:
 
     def disconnect(self) -> None:
         """Lose the connection: quotes and orders are removed, and nobody is told."""
-        self._quotes.pull(())
-        self._orders.cancel_silently()
+        self._quotes.drop()
+        self._orders.drop()
 
     # --- from us ------------------------------------------------------------------------------------------------------
     def submit(self, clearance: Clearance, ts: int) -> list[Event]:
@@ -201,10 +191,10 @@ class Exchange:
         self._reports.at(ts, clearance.ts_init)
         match clearance:
             case QuotesCleared():
-                return self._quote(clearance, ts)
+                return self._booked(self._quotes.submit(clearance, self.session, ts))
             case QuoteCancelCleared():
                 self._own(clearance.cancel.venue, or_all=True)
-                return self._cancel_quotes(clearance)
+                return self._quotes.cancel(clearance.cancel)
             case OrderCleared():
                 self._own(clearance.order.venue)
                 return self._booked(self._orders.submit(clearance.order, self.session, ts))
@@ -223,62 +213,6 @@ class Exchange:
     def _own(self, venue: int, *, or_all: bool = False) -> None:
         if venue != self.venue.index and not (or_all and venue == -1):
             raise InputError("addressed to another venue", field="venue", value=venue, expected=self.venue.index)
-
-    def _quote(self, cleared: QuotesCleared, ts: int) -> list[Event]:
-        frame = cleared.frame.take(cleared.frame.venue == self.venue.index)
-        if len(frame) == 0:
-            return []
-        refusal = self._mass_refusal(cleared)
-        reason: npt.NDArray[np.int8]
-        if refusal:
-            reason = np.full(len(frame), refusal, np.int8)
-        else:
-            reason = self._quotes.check(frame, cleared.quote_set_id, self._ticks, self._settings.max_quote_size)
-            self._seen_sets[cleared.quote_set_id] = None
-            self._last_set = cleared.quote_set_id
-        refused = np.flatnonzero(reason)
-        accepted = frame if refused.size == 0 else frame.take(np.flatnonzero(reason == 0))
-        acknowledged = QuotesAcknowledged(
-            **self._reports.stamps,
-            venue=self.venue.index,
-            quote_set_id=cleared.quote_set_id,
-            accepted=len(accepted),
-            frame=QuoteRefusalFrame(
-                venue=frame.venue[refused], contract=frame.contract[refused], reason=reason[refused]
-            ),
-        )
-        events: list[Event] = [acknowledged]
-        if len(accepted):
-            self._capacity = cleared.party.capacity
-            for match in self._quotes.place(accepted, cleared.quote_set_id, self._book):
-                self._book.take(1 - match.side, match.contract, match.quantity, ts)
-                if self._fill(match, ts, events):
-                    break
-        return events
-
-    def _mass_refusal(self, cleared: QuotesCleared) -> int:
-        """Return why the whole message is refused, or 0."""
-        if not self.venue.is_market_maker or not self._reports.admits(cleared.party.capacity):
-            return QuoteRefusal.VENUE
-        if cleared.quote_set_id in self._seen_sets and cleared.quote_set_id != self._last_set:
-            return QuoteRefusal.DUPLICATE
-        if self.session != "open":
-            return QuoteRefusal.HALTED
-        return QuoteRefusal.PROTECTION if self._protection.rule else 0
-
-    def _cancel_quotes(self, cleared: QuoteCancelCleared) -> list[Event]:
-        cancel = cleared.cancel
-        if not self.venue.is_market_maker:
-            return []
-        self._quotes.pull(cancel.contracts)
-        if not cancel.contracts:
-            self._protection.reset()
-        return [self._canceled(cancel.cancel_id, cancel.contracts, cancel.reason)]
-
-    def _canceled(self, cancel_id: str, contracts: tuple[int, ...], reason: str) -> QuotesCanceled:
-        return QuotesCanceled(
-            **self._reports.stamps, venue=self.venue.index, cancel_id=cancel_id, contracts=contracts, reason=reason
-        )
 
     # --- from the market ----------------------------------------------------------------------------------------------
     def on_market(self, event: Event) -> list[Event]:
@@ -312,70 +246,62 @@ class Exchange:
 
     def _follow(self, event: NbboUpdated | UnderlyingUpdated) -> list[Event]:
         rows = self._book.apply(event)
-        events: list[Event] = []
-        if rows.size == 0:
-            return events
-        size = self._book.nbbo.size[:, rows]
-        if self.venue.is_market_maker:
-            self._quotes.requeue(rows, self._book)
+        crossed = self._quotes.requeue(rows)
         self._orders.requeue()
-        if self.session != "open":
-            return events
-        ts = event.ts_event
-        ts = event.ts_event
-        part: Ints = np.zeros((2, 0), np.int64)
-        crossed = self._quotes.crossed_by(rows, self._book) if self.venue.is_market_maker else _NO_ROWS
         working = self._orders.contracts()
-        if crossed.size or working:
-            part = apportion(size, *self._tape, rotation(self._seed, _NBBO_SALT, rows, ts))
-        for match in self._quotes.filled_by_nbbo(rows, crossed, part, self._book):
-            part[1 - match.side, np.searchsorted(rows, match.contract)] -= match.quantity
-            self._book.take(1 - match.side, match.contract, match.quantity, ts)
-            if self._fill(match, ts, events):
-                break
+        if self.session != "open" or (crossed.size == 0 and not working):
+            return []
+        ts = event.ts_event
+        size = self._book.nbbo.size[:, rows]
+        part = apportion(size, *self._tape, rotation(self._seed, _NBBO_SALT, rows, ts))
+        events = self._quotes.crossed_by(rows, crossed, part, ts)
         for contract in working:
             where = np.flatnonzero(rows == contract)
             if where.size:
                 bid_part, ask_part = part[:, where[0]].tolist()
-                events += self._booked(self._orders.crossed_by(contract, (bid_part, ask_part)))
-        return events
+                events += self._orders.crossed_by(contract, (bid_part, ask_part))
+        return self._booked(events)
 
     def _print(self, contract: Ints, bars: Ints, tape_volume: npt.NDArray[Any], ts: int) -> list[Event]:
-        """Trade against prints: quotes first, then orders with what is left of this venue's part."""
-        events: list[Event] = []
-        if self.session != "open" or contract.size == 0:
-            return events
-        is_quoted = self.venue.is_market_maker
-        rows = self._quotes.touched_by(contract, bars[_LOW], bars[_HIGH]) if is_quoted else _NO_ROWS
+        """Trade against prints: quotes first, then orders with what is left of this venue's part.
+
+        Raises:
+            InputError: A volume is negative, or a print has no positive price or a low above its high.
+        """
+        bad = (tape_volume < 0) | ((tape_volume > 0) & ((bars[LOW] <= 0) | (bars[LOW] > bars[HIGH])))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise InputError(
+                "print is malformed",
+                field="frame",
+                value=(int(bars[LOW, row]), int(bars[HIGH, row]), int(tape_volume[row])),
+                contract=int(contract[row]),
+            )
+        if self.session != "open":
+            return []
+        if not tape_volume.all():
+            traded = np.flatnonzero(tape_volume)
+            contract, bars, tape_volume = contract[traded], bars[:, traded], tape_volume[traded]
+        rows = self._quotes.touched_by(contract, bars)
         working = self._orders.contracts()
         if rows.size == 0 and not working:
-            return events
+            return []
         offset = rotation(self._seed, _TAPE_SALT, contract, ts)
         left = apportion(np.asarray(tape_volume, np.int64), *self._tape, offset)
-        for some in _distinct(contract, rows):
-            matches = self._quotes.printed(
-                contract[some], bars[_LOW, some], bars[_HIGH, some], left[some], offset[some], self._book, ts
-            )
-            row_of = dict(zip(contract[some].tolist(), some.tolist(), strict=True))
-            for match in matches:
-                if self._protection.rule:
-                    break
-                left[row_of[match.contract]] -= match.quantity
-                self._fill(match, ts, events)
+        events = self._quotes.printed(contract, bars, rows, left, offset, ts)
         for wanted in working:
             for row in np.flatnonzero(contract == wanted).tolist():
-                low, high = int(bars[_LOW, row]), int(bars[_HIGH, row])
-                events += self._booked(self._orders.printed(wanted, low, high, int(left[row]), float(offset[row]), ts))
-        return events
+                low, high = int(bars[LOW, row]), int(bars[HIGH, row])
+                events += self._orders.printed(wanted, low, high, int(left[row]), float(offset[row]), ts)
+        return self._booked(events)
 
     def _change_session(self, event: SessionChanged) -> list[Event]:
         before, self.session = self.session, event.state
         events: list[Event] = []
-        if event.state != "open" and before == "open" and self._quotes.has_any():
-            self._quotes.pull(())
-            events.append(self._canceled("", (), event.state))
+        if event.state != "open" and before == "open":
+            events += self._quotes.withdraw(event.state)
         if event.state == "closed":
-            events += self._booked(self._orders.expire())
+            events += self._orders.expire()
         is_up = event.state != "closed"
         if is_up != self._is_up:
             self._is_up = is_up
@@ -386,40 +312,8 @@ class Exchange:
             )
         return events
 
-    # --- executions ---------------------------------------------------------------------------------------------------
-    def _fill(self, match: Match, ts: int, events: list[Event]) -> bool:
-        """Book and report an execution of a quote.
-
-        Returns:
-            Whether it tripped the venue's protection: then no quote of ours is left.
-        """
-        quote_set_id, filled, left = self._quotes.commit(match)
-        self._position[match.contract] += match.quantity if match.side == BID else -match.quantity
-        events.append(
-            self._reports.execution(
-                exec_type=ExecType.TRADE,
-                status=OrdStatus.PARTIALLY_FILLED if left else OrdStatus.FILLED,
-                contract=match.contract,
-                side=SIDES[match.side],
-                cum=filled,
-                leaves=left,
-                quote_set_id=quote_set_id,
-                quantity=match.quantity,
-                price=match.price,
-                capacity=self._capacity,
-                adds=match.adds,
-            )
-        )
-        rule = self._protection.count(match.quantity, ts)
-        if rule:
-            self._quotes.pull(())
-            stamps = self._reports.stamps
-            events.append(VenueProtectionTripped(**stamps, venue=self.venue.index, rule=rule))
-            events.append(self._canceled("", (), "protection"))
-        return bool(rule)
-
     def _booked(self, answers: Sequence[Event]) -> list[Event]:
-        """Count the executions of orders in the venue's own book."""
+        """Count executions in the venue's own book."""
         for answer in answers:
             if isinstance(answer, ExecutionReported) and answer.exec_type == ExecType.TRADE:
                 change = answer.last_qty if answer.side == "buy" else -answer.last_qty
@@ -441,10 +335,6 @@ class Exchange:
                 "quotes": self._quotes.state(),
                 "orders": self._orders.state(),
                 "reports": self._reports.count,
-                "capacity": self._capacity,
-                "seen_sets": list(self._seen_sets),
-                "last_set": self._last_set,
-                "protection": self._protection.state(),
                 "is_up": self._is_up,
                 "position": self._position,
                 "stock": self._stock,
@@ -463,18 +353,5 @@ class Exchange:
         self._quotes.take_over(found["quotes"])
         self._orders.take_over(found["orders"])
         self._reports.count = found["reports"]
-        self._capacity = next(each for each in CAPACITIES if each == found["capacity"])
-        self._seen_sets = dict.fromkeys(found["seen_sets"])
-        self._last_set = found["last_set"]
-        self._protection.take_over(found["protection"])
         self._is_up = found["is_up"]
         self._position, self._stock = found["position"], found["stock"]
-
-
-def _distinct(contract: Ints, rows: Ints) -> Iterator[Ints]:
-    """Yield the rows in passes of distinct contracts, each contract's rows in their order."""
-    while rows.size:
-        _, first = np.unique(contract[rows], return_index=True)
-        first.sort()
-        yield rows[first]
-        rows = np.delete(rows, first)

@@ -155,8 +155,8 @@ class OrderEntry:
         """End every working order: the session closed."""
         return [self._end(order, ExecType.EXPIRED, text="session closed") for order in list(self.working.values())]
 
-    def cancel_silently(self) -> None:
-        """Cancel every working order without a report: the connection is gone."""
+    def drop(self) -> None:
+        """Cancel every working order and tell nobody: the connection is gone."""
         self._done.update(dict.fromkeys(self.working, OrdStatus.CANCELED))
         self.working.clear()
 

@@ -80,7 +80,7 @@ class QuoteBook:
         reason[~known] = QuoteRefusal.UNKNOWN_CONTRACT
         return reason
 
-    def place(self, frame: QuoteFrame, quote_set_id: str, book: VenueBook) -> list[Match]:
+    def place(self, frame: QuoteFrame, quote_set_id: str, book: VenueBook, ts: int) -> list[Match]:
         """Replace both sides of the contracts of a checked frame.
 
         A side that repeats its price and does not grow keeps its place in the queue; any other goes to the end.
@@ -107,7 +107,7 @@ class QuoteBook:
             meets = (opposite > 0) & ((price >= opposite) if side == BID else (price <= opposite)) & (size > 0)
             for row in np.flatnonzero(meets):
                 where = int(contract[row])
-                best, shown = book.available(1 - side, where, int(book.nbbo.ts[where]))
+                best, shown = book.available(1 - side, where, ts)
                 if shown:
                     matches.append(Match(side, where, min(int(size[row]), shown), best, adds=False))
         self.requeue(contract, book)

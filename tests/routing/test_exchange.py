@@ -317,6 +317,22 @@ def test_a_snapshot_of_another_venue_is_refused(market: Market) -> None:
         market.exchange(PRO_RATA).restore(market.exchange(PRICE_TIME).snapshot())
 
 
+def test_a_bar_without_volume_is_no_print(market: Market) -> None:
+    exchange = market.exchange(PRICE_TIME)
+    exchange.submit(market.quotes(PRICE_TIME, (0, 500, 5, 12_000, 5)), market.now)
+    assert exchange.on_market(market.prints((0, 0, 0, 0), (1, 500, 500, 0))) == []
+
+
+@pytest.mark.parametrize("row", [(0, 0, 500, 1), (0, 600, 500, 1), (0, 500, 500, -1)])
+def test_a_malformed_print_is_refused_and_changes_nothing(market: Market, row: tuple[int, int, int, int]) -> None:
+    exchange = market.exchange(PRICE_TIME)
+    exchange.submit(market.quotes(PRICE_TIME, (0, 500, 5, 12_000, 5)), market.now)
+    before = exchange.snapshot()
+    with pytest.raises(InputError, match="malformed"):
+        exchange.on_market(market.prints(row))
+    assert exchange.snapshot() == before
+
+
 # --- orders -----------------------------------------------------------------------------------------------------------
 def stock_exchange(market: Market, **settings: Any) -> Exchange:  # noqa: ANN401 - any field
     exchange = market.exchange(STOCK_A, join_probability=1.0, **settings)
