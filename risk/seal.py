@@ -118,7 +118,3 @@ class ClearanceLedger:
         if last < 0:
             raise InputError("sequence number must not be negative", field="last", value=last, gate=gate)
         self._last[gate] = last
-
-    def resume(self, gate: str, last: int) -> None:
-        """Go on after a number: a snapshot holds the gate as it was then."""
-        self._last[gate] = last

@@ -21,7 +21,7 @@ KEY = b"a key of the tests alone"
 def one_of_each(desk: Desk) -> list[e.Clearance]:
     """Clearances of all six kinds, as a gate issues them."""
     order = desk.order(quantity=100)
-    cancel = {"ts_event": desk.now, "ts_init": desk.now, "underlying": "XYZ", "reason": "r"}
+    cancel: dict[str, Any] = {"ts_event": desk.now, "ts_init": desk.now, "underlying": "XYZ", "reason": "r"}
     replace = c.ReplaceOrder(
         **desk.head,
         clordid="N1",
@@ -33,7 +33,7 @@ def one_of_each(desk: Desk) -> list[e.Clearance]:
         price=1_000_100,
         party=order.party,
     )
-    commands = [
+    commands: list[c.Command] = [
         desk.quotes([(0, 0, 49_000, 10, 51_000, 10), (1, 3, 49_000, 5, 51_000, 5)]),
         c.CancelQuotes(**cancel, cancel_id="C1", venue=-1, contracts=(1, 2)),
         order,
@@ -41,7 +41,8 @@ def one_of_each(desk: Desk) -> list[e.Clearance]:
         c.CancelOrder(**cancel, clordid="C2", orig_clordid=order.clordid, venue=0),
         c.CancelAllOrders(**cancel, cancel_id="C3", venue=-1),
     ]
-    cleared = [event for command in commands for event in desk.apply(command)]
+    events = [event for command in commands for event in desk.apply(command)]
+    cleared = [event for event in events if isinstance(event, e.Clearance)]
     kinds = {type(event) for event in cleared}
     assert kinds == set(e.Clearance.__subclasses__())
     return cleared
