@@ -32,6 +32,8 @@ class Scratch:
 
     def put(self, minute: Ints, rows: Ints) -> None:
         """Put rows, shape (n, WIDTH), aside under their minutes, shape (n,). Order within a minute is kept."""
+        if not len(rows):
+            return
         order = np.argsort(minute, kind="stable")
         values, starts = np.unique(minute[order], return_index=True)
         ordered = np.ascontiguousarray(rows[order], dtype="<i8")
