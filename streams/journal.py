@@ -182,35 +182,51 @@ class JournalReader:
         self.torn_bytes = 0
         while True:
             files = segments(self._folder)
-            path = files[self._segment]
+            path, start = files[self._segment], self._position
             with path.open("rb") as file:
-                file.seek(self._position)
+                file.seek(start)
                 data = file.read()
-            start = self._position
+            is_last = self._segment == len(files) - 1
             while self._position - start < len(data):
-                record = self._parse(path, data, start, is_last=self._segment == len(files) - 1)
+                record = self._parse(path, data, start, is_last=is_last)
                 if record is None:
                     return
+                self._take(record, data[record.start - start + _PREFIX.size : record.end - start])
                 yield record
             if self._segment + 1 >= len(segments(self._folder)):
                 return
             self._segment, self._position = self._segment + 1, 0
 
-    def _parse(self, path: Path, data: bytes, position: int, *, is_last: bool) -> Record | None:
-        """The record at a position, or None where a killed process stopped writing it."""
-        remaining = len(data) - position
+    def _take(self, record: Record, body: bytes) -> None:
+        if record.sequence != self._sequence or record.chain != self._chain:
+            raise JournalCorrupt(
+                segment=record.segment.name,
+                position=record.start,
+                expected=self._sequence,
+                found=record.sequence,
+                what="chain or sequence",
+            )
+        self._position = record.end
+        self._sequence += 1
+        self._chain = _link(record.chain, body)
+
+    def _parse(self, path: Path, data: bytes, begin: int, *, is_last: bool) -> Record | None:
+        """The next record of a segment whose bytes from `begin` on are `data`; None where a killed process stopped."""
+        position = self._position
+        at = position - begin
+        remaining = len(data) - at
         if remaining < _PREFIX.size:
             self._tear(path, position, remaining, is_last=is_last)
             return None
-        length, crc, prefix_crc = _PREFIX.unpack_from(data, position)
-        if zlib.crc32(data[position : position + _LENGTH.size]) != prefix_crc:
+        length, crc, prefix_crc = _PREFIX.unpack_from(data, at)
+        if zlib.crc32(data[at : at + _LENGTH.size]) != prefix_crc:
             raise JournalCorrupt(segment=path.name, position=position, what="checksum of the prefix")
-        start = position + _PREFIX.size
-        end = start + length
-        if end > len(data):
+        start = at + _PREFIX.size
+        stop = start + length
+        if stop > len(data):
             self._tear(path, position, remaining, is_last=is_last)
             return None
-        body = data[start:end]
+        body = data[start:stop]
         if zlib.crc32(body) != crc:
             raise JournalCorrupt(segment=path.name, position=position, what="checksum")
         try:
@@ -219,7 +235,7 @@ class JournalReader:
             source_end = schema_end + source_size
             schema, source = body[_HEAD.size : schema_end].decode(), body[schema_end:source_end].decode()
             message = Encoded(schema, version, body[source_end:])
-            return Record(sequence, Kind(kind), source, offset, message, path, position, end, chain)
+            return Record(sequence, Kind(kind), source, offset, message, path, position, begin + stop, chain)
         except (struct.error, ValueError) as error:
             raise JournalCorrupt(segment=path.name, position=position, what="head", error=str(error)) from error
 
