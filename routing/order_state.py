@@ -22,11 +22,8 @@ from domain.events import (
     Event,
     ExecType,
     ExecutionReported,
-    FillBusted,
-    FillCorrected,
     OrderCancelCleared,
     OrderCleared,
-    OrderFilled,
     OrderReplaceCleared,
     OrdersCancelCleared,
     OrderStateChanged,
@@ -36,6 +33,7 @@ from domain.events import (
     VenueStatusChanged,
 )
 from domain.state import pack, unpack
+from routing.fill_ledger import FillLedger
 from routing.order_records import Fill, Order
 from routing.order_table import TABLE, TERMINAL, Next, OrderState, contradiction, next_state
 from routing.reports import Stamps
@@ -89,14 +87,11 @@ class OrderBook:
             settings: Timeouts.
         """
         self._n = len(chain)
-        self._underlying = underlying
+        self._kind = f"{_KIND}.{underlying}"
         self._timeout_ns = (settings or OrderBookSettings()).ack_timeout_ms * 1_000_000
         self.orders: dict[str, Order] = {}
         self._alias: dict[str, str] = {}
-        self._seen: dict[str, None] = {}
-        self._fills: dict[str, Fill] = {}
-        self._fill_of: dict[str, str] = {}
-        self._early: dict[str, list[ExecutionReported]] = {}
+        self._fills = FillLedger()
         self._deadlines: deque[tuple[int, str, str]] = deque()
         self._handlers: dict[type[Event], Callable[[Any], Sequence[Event]]] = {
             OrderCleared: self._sent,
@@ -167,14 +162,12 @@ class OrderBook:
 
     # --- what the venues say ------------------------------------------------------------------------------------------
     def _reported(self, report: ExecutionReported) -> Iterator[Event]:
-        key = f"{report.venue}:{report.exec_id}"
-        if key in self._seen:
-            fill = self._fills.get(key)
-            if fill is not None and (report.last_qty, report.last_px) != (fill.first_quantity, fill.first_price):
+        if self._fills.is_repeated(report):
+            if self._fills.is_altered(report):
                 yield self._refuse(report, "execution repeated with other terms")
             return
         if report.quote_set_id:
-            yield from self._quote_reported(report, key)
+            yield from self._quote_reported(report)
             return
         order = self._find(report.clordid) or self._find(report.orig_clordid)
         if report.exec_type in _AMENDMENTS:
@@ -185,18 +178,18 @@ class OrderBook:
             yield self._refuse(report, refusal)
             return
         cell = TABLE[order.state, report.exec_type]
-        self._seen[key] = None
+        self._fills.note(report)
         cum_before = order.cum
         if report.exec_type == ExecType.REPLACED:
             order.old_quantity, order.quantity = order.quantity, report.cum_qty + report.leaves_qty
             order.pending_replace, order.pending_quantity = "", 0
         if report.exec_type == ExecType.TRADE:
             order.cum += report.last_qty
-            yield self._filled(report, key, order)
+            yield self._fills.count(report, order)
         if report.exec_type not in (ExecType.NEW, ExecType.PENDING_CANCEL, ExecType.PENDING_REPLACE):
             order.reported = max(order.reported, report.cum_qty)
         yield from self._settle(report, order, cell, cum_before)
-        yield from self._catch_up(key)
+        yield from self._catch_up(report)
 
     def _settle(self, report: ExecutionReported, order: Order, cell: Next, cum_before: int) -> Iterator[Event]:
         """Move the order by a cell of the table, and watch for executions that the venue counted and we did not see."""
@@ -228,11 +221,12 @@ class OrderBook:
                 is_trade and (report.contract, report.side) != (order.contract, order.side),
                 "execution of another contract or side",
             ),
+            (is_replaced and order.cum > order.pending_quantity, "replacement below what was executed"),
             (is_trade and order.cum + report.last_qty > max(order.quantities), "executions above the order"),
         )
         return contradiction(report, order.quantities) or next((why for wrong, why in checks if wrong), "")
 
-    def _quote_reported(self, report: ExecutionReported, key: str) -> Iterator[Event]:
+    def _quote_reported(self, report: ExecutionReported) -> Iterator[Event]:
         if report.exec_type in _AMENDMENTS:
             yield from self._amend(report, None)
             return
@@ -240,86 +234,30 @@ class OrderBook:
         if not is_trade or not 0 <= report.contract < self._n:
             yield self._refuse(report, "no execution of a quote of ours")
             return
-        self._seen[key] = None
-        yield self._filled(report, key, None)
-        yield from self._catch_up(key)
-
-    def _filled(self, report: ExecutionReported, key: str, order: Order | None) -> OrderFilled:
-        self._fill_of[key] = key
-        self._fills[key] = Fill(
-            clordid=order.clordid if order else "",
-            contract=report.contract,
-            side=report.side,
-            quantity=report.last_qty,
-            price=report.last_px,
-            fee=report.fee,
-            first_quantity=report.last_qty,
-            first_price=report.last_px,
-        )
-        return OrderFilled(
-            **self._stamps(report),
-            fill_id=key,
-            venue=report.venue,
-            clordid=order.clordid if order else "",
-            is_quote=order is None,
-            intent=order.intent if order else "quote",
-            contract=report.contract,
-            side=report.side,
-            quantity=report.last_qty,
-            price=report.last_px,
-            fee=report.fee,
-            adds_liquidity=report.adds_liquidity,
-        )
+        yield self._fills.count(report, None)
+        yield from self._catch_up(report)
 
     # --- busts and corrections ----------------------------------------------------------------------------------------
     def _amend(self, report: ExecutionReported, order: Order | None) -> Iterator[Event]:
         """Bust or correct an execution; one that has not come yet is amended when it comes."""
-        ref = f"{report.venue}:{report.exec_ref_id}"
-        fill_id = self._fill_of.get(ref)
-        if fill_id is None:
-            self._seen[f"{report.venue}:{report.exec_id}"] = None
-            self._early.setdefault(ref, []).append(report)
+        fill = self._fills.amended_by(report)
+        if fill is None:
+            self._fills.hold(report)
             yield self._refuse(report, "amends an execution that is not known yet")
             return
-        fill = self._fills[fill_id]
         is_bust = report.exec_type == ExecType.TRADE_CANCEL
         change = (0 if is_bust else report.last_qty) - fill.quantity
         refusal = self._amendment_disbelief(report, order, fill, change)
         if refusal:
             yield self._refuse(report, refusal)
             return
-        self._seen[f"{report.venue}:{report.exec_id}"] = None
-        self._fill_of[f"{report.venue}:{report.exec_id}"] = fill_id
-        stamps = self._stamps(report)
-        if is_bust:
-            fill.is_busted = True
-            yield FillBusted(
-                **stamps,
-                fill_id=fill_id,
-                contract=fill.contract,
-                side=fill.side,
-                quantity=fill.quantity,
-                price=fill.price,
-                fee=fill.fee,
-            )
-        else:
-            yield FillCorrected(
-                **stamps,
-                fill_id=fill_id,
-                contract=fill.contract,
-                side=fill.side,
-                old_quantity=fill.quantity,
-                old_price=fill.price,
-                quantity=report.last_qty,
-                price=report.last_px,
-            )
-            fill.quantity, fill.price = report.last_qty, report.last_px
+        yield self._fills.amend(report, fill)
         if order is not None:
             cell, cum_before = TABLE[order.state, report.exec_type], order.cum
             order.cum += change
             order.reported = report.cum_qty
             yield from self._settle(report, order, cell, cum_before)
-        yield from self._catch_up(f"{report.venue}:{report.exec_id}")
+        yield from self._catch_up(report)
 
     def _amendment_disbelief(self, report: ExecutionReported, order: Order | None, fill: Fill, change: int) -> str:
         """Return why a bust or correction is refused, or nothing."""
@@ -335,11 +273,11 @@ class OrderBook:
             reason = "executions above the order"
         return reason
 
-    def _catch_up(self, key: str) -> Iterator[Event]:
+    def _catch_up(self, report: ExecutionReported) -> Iterator[Event]:
         """Apply the amendments that came before what they amend."""
-        for report in self._early.pop(key, ()):
-            order = None if report.quote_set_id else self._find(report.clordid) or self._find(report.orig_clordid)
-            yield from self._amend(report, order)
+        for early in self._fills.held_for(report):
+            order = None if early.quote_set_id else self._find(early.clordid) or self._find(early.orig_clordid)
+            yield from self._amend(early, order)
 
     # --- silence and refusals -----------------------------------------------------------------------------------------
     def _timer_fired(self, event: TimerFired) -> Sequence[Event]:
@@ -425,15 +363,12 @@ class OrderBook:
     def snapshot(self) -> bytes:
         """Return the whole state."""
         return pack(
-            _KIND,
+            self._kind,
             _VERSION,
             {
                 "orders": [asdict(order) for order in self.orders.values()],
                 "alias": self._alias,
-                "seen": list(self._seen),
-                "fills": {key: asdict(fill) for key, fill in self._fills.items()},
-                "fill_of": self._fill_of,
-                "early": self._early,
+                "fills": self._fills.state(),
                 "deadlines": list(self._deadlines),
             },
         )
@@ -444,11 +379,8 @@ class OrderBook:
         Raises:
             DataError: Damaged, or of another stage or version.
         """
-        found = unpack(_KIND, _VERSION, state)
+        found = unpack(self._kind, _VERSION, state)
         self.orders = {row["clordid"]: Order(**{**row, "state": OrderState(row["state"])}) for row in found["orders"]}
         self._alias = found["alias"]
-        self._seen = dict.fromkeys(found["seen"])
-        self._fills = {key: Fill(**row) for key, row in found["fills"].items()}
-        self._fill_of = found["fill_of"]
-        self._early = msgspec.convert(found["early"], dict[str, list[ExecutionReported]])
+        self._fills.take_over(found["fills"])
         self._deadlines = deque((at, clordid, awaited) for at, clordid, awaited in found["deadlines"])
