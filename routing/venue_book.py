@@ -57,8 +57,7 @@ class VenueBook:
         self.nbbo = TopOfBook(n)
         self.price: Ints = np.zeros((2, n + 1), np.int64)
         self.size: Ints = np.zeros((2, n + 1), np.int64)
-        self.full: Ints = np.zeros((2, n + 1), np.int64)
-        self.refill_ts: Ints = np.zeros((2, n + 1), np.int64)
+        self._taken: dict[tuple[int, int], tuple[int, int]] = {}
         self.ticks = ticks
         self._place = peers.index(venue)
         self._share = [max(1, round(peer.tape_share * _SHARE_UNIT)) for peer in peers]
@@ -83,6 +82,9 @@ class VenueBook:
                 rows = np.unique(rows)
         if rows.size == 0:
             return rows
+        if self._taken:
+            updated = dict.fromkeys(rows.tolist())
+            self._taken = {key: until for key, until in self._taken.items() if key[1] not in updated}
         draws = (hash_uniform(self._seed, _SALT, rows, event.ts_event, self._peer) * (_HALF * _HALF)).astype(np.int64)
         tick = TickColumns(self.ticks.below[rows], self.ticks.above[rows])
         self._derive(BID, rows, draws >> _HALF_BITS, tick)
@@ -109,22 +111,20 @@ class VenueBook:
         shown = np.where(is_behind, behind_size, part) * (shown_price > 0)
         self.price[side, rows] = shown_price
         self.size[side, rows] = shown
-        self.full[side, rows] = shown
-        self.refill_ts[side, rows] = 0
 
     def available(self, side: int, row: int, ts: int) -> tuple[int, int]:
         """Return price and size that an order may take from a side at a time; price 0 where there is nothing."""
-        if 0 < self.refill_ts[side, row] <= ts:
-            self.size[side, row] = self.full[side, row]
-            self.refill_ts[side, row] = 0
+        shown_again, full = self._taken.get((side, row), (ts + 1, 0))
+        if shown_again <= ts:
+            self.size[side, row] = full
+            del self._taken[side, row]
         size = int(self.size[side, row])
         return (int(self.price[side, row]), size) if size else (0, 0)
 
     def take(self, side: int, row: int, quantity: int, ts: int) -> None:
         """Remove size that we took."""
+        self._taken.setdefault((side, row), (ts + self._replenish_ns, int(self.size[side, row])))
         self.size[side, row] -= min(quantity, int(self.size[side, row]))
-        if self.refill_ts[side, row] == 0:
-            self.refill_ts[side, row] = ts + self._replenish_ns
 
     def state(self) -> dict[str, Any]:
         """Return the arrays, for a snapshot."""
@@ -132,12 +132,11 @@ class VenueBook:
             "nbbo": self.nbbo.state(),
             "price": self.price,
             "size": self.size,
-            "full": self.full,
-            "refill_ts": self.refill_ts,
+            "taken": [[*key, *until] for key, until in self._taken.items()],
         }
 
     def take_over(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self.nbbo.take_over(state["nbbo"])
         self.price, self.size = state["price"], state["size"]
-        self.full, self.refill_ts = state["full"], state["refill_ts"]
+        self._taken = {(side, row): (until, full) for side, row, until, full in state["taken"]}
