@@ -45,14 +45,14 @@ class ObligationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Which roles we hold where, and how often to report.
 
     Attributes:
-        roles: Name of a rule to the venue indices where we hold that role.
+        roles: Name of a rule to the venue indices where we hold that role; empty means wherever we quote.
         cadence_s: Seconds between reports; one more is made at the close.
 
     Raises:
         InputError: The cadence is not positive.
     """
 
-    roles: dict[str, tuple[int, ...]] = msgspec.field(default_factory=dict)
+    roles: dict[str, tuple[int, ...]] = msgspec.field(default_factory=lambda: {"nasdaq_market_maker": ()})
     cadence_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -155,6 +155,7 @@ class Obligations:
     Args:
         chain: The contracts of the underlying.
         settings: Roles and cadence.
+        venues: Indices of the venues where we quote.
         rules: Dated rows; the row of a role's name that is in force on the chain's trade date is measured.
 
     Raises:
@@ -164,19 +165,24 @@ class Obligations:
     reads: frozenset[type[Event]] = frozenset({TimerFired, SessionChanged, QuotesCleared, *_ANSWERS})
 
     def __init__(
-        self, chain: Chain, settings: ObligationSettings, rules: Sequence[ObligationRule] = OBLIGATION_RULES
+        self,
+        chain: Chain,
+        settings: ObligationSettings,
+        venues: Sequence[int] = (),
+        rules: Sequence[ObligationRule] = OBLIGATION_RULES,
     ) -> None:
-        venues = sorted({venue for role in settings.roles.values() for venue in role})
+        roles = {name: tuple(role) or tuple(venues) for name, role in settings.roles.items()}
+        measured = sorted({venue for role in roles.values() for venue in role})
         self._chain = chain
         self._cadence_ns = round(settings.cadence_s * _NS)
-        self._working = WorkingQuotes(venues, len(chain))
+        self._working = WorkingQuotes(measured, len(chain))
         self._accounts: list[_Account] = []
-        for name, role in settings.roles.items():
+        for name, role in roles.items():
             rule = in_force((row for row in rules if row.name == name), chain.trade_date)
             if rule is None:
                 day = chain.trade_date.isoformat()
                 raise InputError("no rule of that name in force", field="obligations.roles", value=name, date=day)
-            account = _Account(rule, chain, [venues.index(venue) for venue in role])
+            account = _Account(rule, chain, [measured.index(venue) for venue in role])
             if account.series and account.rows:
                 self._accounts.append(account)
         self._is_open = False

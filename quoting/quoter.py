@@ -103,6 +103,7 @@ class Quoter:
         self._protection = Protection(settings.mmp)
         self._exposure = target.Exposure()
         self._latches = Latches()
+        self._close_ts = 0
         self._underlying_ts = NEVER
         self._theo_ts = NEVER
         self._next_pass = 0
@@ -253,7 +254,8 @@ class Quoter:
     def _on_session(self, event: SessionChanged) -> Sequence[Event]:
         is_halted = event.state == "halted"
         is_closed = event.state != "open" and not is_halted
-        return self._latch(event, event.state, closed=is_closed, halt=is_halted)
+        self._close_ts = event.close_ts
+        return self._latch(event, event.state, closed=is_closed or event.ts_event >= event.close_ts, halt=is_halted)
 
     def _on_reset(self, event: ResetProtection) -> Sequence[Event]:
         was_away = self._shown.release_protected()
@@ -279,7 +281,9 @@ class Quoter:
         return result
 
     def _freshen(self, event: Event, *, is_pass_due: bool) -> Sequence[Event]:
-        """Set or release the stale latch by the age of what quotes rest on, then quote if that is due."""
+        """Set the latches that time alone sets: the close, and the age of what quotes rest on. Then quote if due."""
+        if event.ts_event >= self._close_ts and "closed" not in self._latches:
+            return self._latch(event, "closed", closed=True)
         age = event.ts_event - min(self._underlying_ts, self._theo_ts)
         is_stale = age > self._stale_ns
         if is_stale != ("stale" in self._latches):
@@ -359,8 +363,10 @@ class Quoter:
         return int(number) if prefix == self._prefix and number.isdecimal() else -1
 
     def _plan(self) -> None:
-        """Note when a timer will have something to do: a pass, going stale, or a venue that should have answered."""
+        """Note when a timer will have something to do: a pass, the close, going stale, a venue that does not answer."""
         look = min(self._next_pass, self._shown.awaiting_since + self._silence_ns)
+        if "closed" not in self._latches:
+            look = min(look, self._close_ts)
         if "stale" not in self._latches:
             look = min(look, min(self._underlying_ts, self._theo_ts) + self._stale_ns + 1)
         self._next_look = look
@@ -375,6 +381,7 @@ class Quoter:
             "protection": self._protection.state(),
             "exposure": list(self._exposure),
             "held_by": self._latches.held_by,
+            "close_ts": self._close_ts,
             "underlying_ts": self._underlying_ts,
             "theo_ts": self._theo_ts,
             "next_pass": self._next_pass,
@@ -396,6 +403,7 @@ class Quoter:
         self._protection.restore(found["protection"])
         self._exposure = target.Exposure(*found["exposure"])
         self._latches.restore(found["held_by"])
+        self._close_ts = found["close_ts"]
         self._underlying_ts, self._theo_ts = found["underlying_ts"], found["theo_ts"]
         self._next_pass, self._next_look = found["next_pass"], found["next_look"]
         self._sets, self._cancels = found["sets"], found["cancels"]

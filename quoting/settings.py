@@ -88,8 +88,9 @@ class QuotingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Staleness:
 
     Attributes:
-        underlying_stale_s: Quotes are pulled when neither underlying nor theos were renewed for so long, seconds. The
-            default suits minute bars, which skip a minute now and then; a live feed wants single digits.
+        underlying_stale_s: Quotes are pulled when underlying or theos were not renewed for so long, seconds. Not above
+            the risk gate's `stale_ms`, from which it refuses them. The default suits minute bars; a live feed wants
+            1 or 2.
         stale_check_s: Quotes are looked at again, for their age, when nothing else happened for so long, seconds.
 
     Raises:
@@ -122,7 +123,7 @@ class QuotingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     refusal_backoff_s: float = 5.0
     silence_s: float = 5.0
 
-    underlying_stale_s: float = 150.0
+    underlying_stale_s: float = 65.0
     stale_check_s: float = 30.0
 
     mmp: MmpSettings = msgspec.field(default_factory=MmpSettings)

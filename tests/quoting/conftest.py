@@ -61,8 +61,11 @@ class Feed:
         chain = self.chain
         return greeks(spot or self.spot, chain.strike, self.years, 0.0, 0.0, 0.25, chain.sign)
 
-    def session(self, state: SessionState = "open", ts: int = NOON) -> SessionChanged:
-        return SessionChanged(**self.head(ts), state=state, open_ts=NOON - 9000 * SECOND, close_ts=NOON + 3600 * SECOND)
+    def session(self, state: SessionState = "open", ts: int = NOON, length: int = 3_600) -> SessionChanged:
+        """The session opened hours ago and closes `length` seconds after noon."""
+        return SessionChanged(
+            **self.head(ts), state=state, open_ts=NOON - 9_000 * SECOND, close_ts=NOON + length * SECOND
+        )
 
     def spot_quote(self, ts: int = NOON) -> UnderlyingUpdated:
         mid = round(self.spot * 10_000)

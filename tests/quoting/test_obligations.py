@@ -50,8 +50,8 @@ def rule(**fields: Any) -> ObligationRule:  # noqa: ANN401 - any field
 
 
 def stage(feed: Feed, *rules: ObligationRule, cadence_s: float = 60.0) -> Obligations:
-    roles: dict[str, tuple[int, ...]] = {row.name: feed.venues for row in rules}
-    return Obligations(feed.chain, ObligationSettings(roles=roles, cadence_s=cadence_s), rules)
+    roles: dict[str, tuple[int, ...]] = {row.name: () for row in rules}
+    return Obligations(feed.chain, ObligationSettings(roles=roles, cadence_s=cadence_s), feed.venues, rules)
 
 
 def cleared(feed: Feed, ts: int, number: int, venue: int, contracts: list[int], width: int, size: int) -> QuotesCleared:

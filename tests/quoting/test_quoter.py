@@ -91,11 +91,10 @@ def only(events: Sequence[Event], kind: type[Any]) -> Any:  # noqa: ANN401 - of 
     return found
 
 
-def start(feed: Feed, stage: Quoter, ts: int | None = None) -> PlaceQuotes:
-    """Open the session and bring spot, market, theos and exposure: the first quotes."""
-    at = feed.noon if ts is None else ts
+def start(feed: Feed, stage: Quoter, length: int = 100_000) -> PlaceQuotes:
+    """Open a session of so many seconds and bring spot, market, theos and exposure: the first quotes."""
     events: list[Event] = []
-    for event in (feed.session(ts=at), feed.spot_quote(at), feed.nbbo(at), feed.theos(at), feed.exposure(at)):
+    for event in (feed.session(length=length), feed.spot_quote(), feed.nbbo(), feed.theos(), feed.exposure()):
         events += stage.apply(event)
     return only(events, PlaceQuotes)  # type: ignore[no-any-return]
 
@@ -280,6 +279,18 @@ def test_a_stale_underlying_pulls_quotes_within_a_second_and_a_new_one_brings_th
     events = list(stage.apply(feed.exposure(clock(20))))
     assert only(events, QuotingStateChanged).is_quoting
     assert only(events, PlaceQuotes)
+
+
+def test_nothing_is_shown_from_the_scheduled_close_on_even_if_nobody_says_so(feed: Feed) -> None:
+    stage = quoter(feed, underlying_stale_s=1e6, silence_s=1e6, stale_check_s=1e6)
+    start(feed, stage, length=3_600)
+    close = feed.session(length=3_600).close_ts
+    assert not stage.apply(timer(feed, close - 1))
+    events = stage.apply(timer(feed, close))
+    assert only(events, QuotingStateChanged).held_by == ("closed",)
+    assert only(events, CancelQuotes)
+    assert not stage.apply(feed.exposure(close, vega=1e9))
+    assert not stage.apply(feed.session("open", close))
 
 
 def test_old_nbbos_are_looked_at_again_by_the_timer(feed: Feed, clock: Clock) -> None:

@@ -106,7 +106,8 @@ def test_an_hour_is_quoted_two_sided_within_the_market_and_never_crossed(shared_
     stage = Quoter(day.chain, {"GOOG": day.tick}, QuotingSettings(), party, (0, 1), "20151224", "goog")
     midnight = ny_ns(DAY)
     head: dict[str, Any] = {"ts_init": 0, "underlying": "GOOG"}
-    stage.apply(SessionChanged(**head, ts_event=midnight, state="open", open_ts=0, close_ts=0))
+    close = midnight + 13 * 3_600 * 1_000_000_000
+    stage.apply(SessionChanged(**head, ts_event=midnight, state="open", open_ts=midnight, close_ts=close))
 
     bid, ask, mid = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, np.nan)
     was_quoted, was_shown = np.zeros(n, int), np.zeros(n, int)
