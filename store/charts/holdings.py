@@ -71,6 +71,7 @@ def pnl(record: RunRecord) -> Chart:
         is_wide=True,
         hovermode="x",
         annotations=panel_titles(axes, ("Total", "Parts")),
+        legend={"orientation": "h", "y": -0.11, "yanchor": "top", "x": 0},
         **axes,
     )
 

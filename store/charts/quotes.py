@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import numpy as np
+import numpy.typing as npt
 
 from store.charts.figure import (
     BLUE,
@@ -27,7 +30,8 @@ from store.quality import REQUIRED_SHARE
 from store.record import RunRecord
 from store.summary import percentiles
 
-_BINS = 48
+_BINS: Final = 48
+_POINTS: Final = 400
 
 
 def widths_over_time(record: RunRecord) -> Chart:
@@ -78,16 +82,11 @@ def widths(record: RunRecord) -> Chart:
     ours, nbbo, seconds = record.samples.widths()
     is_shown = (ours > 0) & (nbbo > 0)
     ours, nbbo, seconds = ours[is_shown], nbbo[is_shown], seconds[is_shown]
-    data = []
-    if len(ours):
-        low, high = (float(edge(np.concatenate((ours, nbbo)))) for edge in (np.min, np.max))
-        edges = np.geomspace(low * 0.98, max(high, low * 1.5) * 1.02, _BINS + 1)
-        for values, name, color, soft in ((nbbo, "NBBO", GREY, "@grey-soft"), (ours, "ours", BLUE, "@blue-soft")):
-            share = np.histogram(values, edges, weights=seconds)[0] / seconds.sum()
-            data.append(
-                line(rounded(edges, 4), [*share, share[-1]], name, color, fill="tozeroy", fillcolor=soft)
-                | {"line": {"color": color, "shape": "hv", "width": 1.8}}
-            )
+    data = [
+        line(*_cumulative(values, seconds), name, color, width=2.2, dash=dash)
+        for values, name, color, dash in ((nbbo, "NBBO", GREY, "dash"), (ours, "ours", BLUE, "solid"))
+        if len(values)
+    ]
     note = (
         f"Ours over the NBBO's, sample by sample: median {record.quotes.median_width_ratio:.2f}, of "
         f"{record.quotes.samples:,} contract-minutes, weighted by time."
@@ -100,15 +99,19 @@ def widths(record: RunRecord) -> Chart:
         note,
         data,
         xaxis={"type": "log", "title": {"text": "width, dollars per share (logarithmic)"}},
-        yaxis={"title": {"text": "share of time"}, "tickformat": ".0%"},
+        yaxis={"title": {"text": "share of time at most this wide"}, "tickformat": ".0%", "range": [0, 1.03]},
     )
 
 
 def quoting_time(record: RunRecord) -> Chart:
     """Share of eligible time quoted, contracts in falling order."""
     shares = sorted(record.day.ledger.quote_contracts.column("share"), reverse=True)
-    rank = [(place + 1) / len(shares) for place in range(len(shares))]
-    data = [line(rounded(rank), shares, "contracts", BLUE, width=2.4, fill="tozeroy", fillcolor="@blue-soft")]
+    rank = [place / len(shares) for place in range(len(shares) + 1)] if shares else []
+    data = [
+        line(
+            rounded(rank), [*shares[:1], *shares], "contracts", BLUE, width=2.4, fill="tozeroy", fillcolor="@blue-soft"
+        )
+    ]
     q = record.quotes
     note = (
         f"{q.contracts_two_sided_90:,} of {q.contracts_eligible:,} contracts ({percent(q.share)}) were two-sided "
@@ -131,50 +134,34 @@ def quoting_time(record: RunRecord) -> Chart:
 def quoting_map(record: RunRecord) -> Chart:
     """Where in the chain we quoted: strike, expiry, share of time."""
     rows, chain = record.day.ledger.quote_contracts, record.day.chain
-    contracts = rows.column("contract")
-    strikes, expiries, rights = [], [], []
-    for index in contracts if chain is not None else []:
-        contract = chain.contracts[index] if chain else None
-        if contract is not None:
-            strikes.append(contract.strike_dollars)
-            expiries.append(contract.expiry.isoformat())
-            rights.append(contract.right)
+    found = [] if chain is None else [chain.contracts[index] for index in rows.column("contract")]
+    names = sorted({contract.expiry.isoformat() for contract in found}, reverse=True)
     data = []
-    for right, symbol, name, first in (("C", "triangle-up", "calls", True), ("P", "triangle-down", "puts", False)):
-        chosen = [row for row, found in enumerate(rights) if found == right]
-        scale = {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12, "len": 0.9}
+    for right, symbol, name, above in (("C", "triangle-up", "calls", 0.17), ("P", "triangle-down", "puts", -0.17)):
+        chosen = [row for row, contract in enumerate(found) if contract.right == right]
+        shares = [rows.column("share")[row] for row in chosen]
+        texts = [f"{rows.column('symbol')[row]}: {percent(rows.column('share')[row])}" for row in chosen]
         marker = {
-            "color": rounded([rows.column("share")[row] for row in chosen]),
+            "color": rounded(shares),
             "colorscale": "Cividis",
             "cmin": 0,
             "cmax": 1,
-            "showscale": first,
-            "colorbar": scale,
+            "showscale": right == "C",
+            "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12, "len": 0.9},
+            "line": {"color": GREY, "width": 0.6},
         }
-        data.append(
-            dots(
-                [strikes[row] for row in chosen],
-                [],
-                name,
-                GREY,
-                symbol=symbol,
-                size=8,
-                marker=marker,
-                text=[f"{rows.column('symbol')[row]}: {percent(rows.column('share')[row])}" for row in chosen],
-                hoverinfo="text",
-            )
-            | {"y": [expiries[row] for row in chosen]}
-        )
-    note = "Each mark is a contract that was eligible at some time; calls point up, puts down."
-    order = {"type": "category", "categoryorder": "array", "categoryarray": sorted(set(expiries), reverse=True)}
+        strikes = [found[row].strike_dollars for row in chosen]
+        levels = [names.index(found[row].expiry.isoformat()) + above for row in chosen]
+        trace = dots(strikes, levels, name, GREY, symbol=symbol, size=7, marker=marker, text=texts, hoverinfo="text")
+        data.append(trace)
     return chart(
         "quoting-map",
         "Quoting time over the chain",
-        note,
+        "Each mark is a contract that was eligible at some time; calls point up, puts down.",
         data,
-        height=max(340, 60 + 26 * len(set(expiries))),
+        height=max(340, 90 + 30 * len(names)),
         xaxis={"title": {"text": "strike, dollars"}},
-        yaxis=order,
+        yaxis={"tickvals": list(range(len(names))), "ticktext": names, "range": [-0.6, len(names) - 0.4]},
         margin={"l": 90, "r": 16, "t": 28, "b": 44},
     )
 
@@ -224,3 +211,11 @@ def tick_to_quote(record: RunRecord) -> Chart:
         xaxis={"title": {"text": "microseconds"}},
         yaxis={"title": {"text": "ticks"}},
     )
+
+
+def _cumulative(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> tuple[list[Any], list[Any]]:
+    """Values in rising order and the share of weight at or below each, thinned to `_POINTS` points."""
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(weights[order]) / weights.sum()
+    at = np.unique(np.searchsorted(share, np.linspace(0, 1, _POINTS)).clip(0, len(values) - 1))
+    return rounded(values[order][at]), share[at].tolist()

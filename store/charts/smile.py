@@ -49,7 +49,8 @@ def smile(record: RunRecord) -> Chart:
     """Fit and market of up to four expiries, at the last fit of the session."""
     day = record.day
     slices = [] if day.fit is None or day.chain is None else slices_of(day.fit, day.chain)
-    axes = panels(2, 2)
+    grid = (2, 2) if len(slices) > 2 else (1, max(len(slices), 1))
+    axes = panels(*grid)
     data: list[Trace] = []
     for number, one in enumerate(slices):
         suffix = str(number + 1) if number else ""
@@ -61,7 +62,7 @@ def smile(record: RunRecord) -> Chart:
         )
         data.append(line(rounded(one.grid), one.fit, "our surface", BLUE, legendgroup="fit", **place))
         axes[f"yaxis{suffix}"] |= {"tickformat": ".0%"}
-        if number >= 2:
+        if number >= len(slices) - grid[1]:
             axes[f"xaxis{suffix}"] |= {"title": {"text": "k = ln(strike / forward)"}}
     when = local_times([day.fit.surface.ts_event])[0][11:19] if day.fit else ""
     note = (
@@ -75,7 +76,7 @@ def smile(record: RunRecord) -> Chart:
         "Implied volatility: fit against market",
         note,
         data,
-        height=520,
+        height=520 if grid[0] > 1 else 360,
         is_wide=True,
         annotations=panel_titles(axes, [f"{one.name}, fit error {one.rmse * 100:.2f} vol points" for one in slices]),
         legend={"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},

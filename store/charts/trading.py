@@ -45,7 +45,10 @@ def markouts(record: RunRecord) -> Chart:
         chosen = [fill for fill in fills if fill.kind == kind]
         stats = [markout_statistics(chosen, horizon) for horizon in HORIZONS]
         place = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-        labels = [f"{h} min<br>n={s.fills}" for h, s in zip(HORIZONS, stats, strict=True)]
+        labels = [
+            f"{h} min<br>n={s.fills}" + ("" if np.isfinite(s.standard_error) else "<br>(error unknown)")
+            for h, s in zip(HORIZONS, stats, strict=True)
+        ]
         bars = [([s.mean for s in stats], [s.standard_error for s in stats], "markout", _KIND_COLORS[number % 3])]
         if kind == "quote":
             hedged = [s.hedged_mean for s in stats], [s.hedged_standard_error for s in stats]
@@ -59,7 +62,9 @@ def markouts(record: RunRecord) -> Chart:
             )
         axes[f"yaxis{suffix}"] |= {"zeroline": True} | ({"title": {"text": "dollars per share"}} if not number else {})
         middle = stats[1]
-        parts.append(f"{kind} at 5 minutes {middle.mean:+.4f} ± {middle.standard_error:.4f} over {middle.fills} fills")
+        error = f"s.e. {middle.standard_error:.4f}" if np.isfinite(middle.standard_error) else "error unknown"
+        known = f"{middle.mean:+.4f} ({error}) over {middle.fills} fills" if middle.fills else "not known"
+        parts.append(f"{kind} after 5 minutes {known}")
     note = (
         "Positive is good for us; bars are means, whiskers 95 % intervals with errors clustered by minute. "
         f"{'; '.join(parts)}."
@@ -135,7 +140,6 @@ def underlying(record: RunRecord) -> Chart:
         data,
         xaxis={"title": {"text": "New York time"}},
         yaxis={"title": {"text": "dollars"}},
-        is_wide=True,
     )
 
 
