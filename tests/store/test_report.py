@@ -28,7 +28,16 @@ LATENCIES = tuple(np.random.default_rng(3).gamma(4.0, 300.0, 400).round(1).tolis
 FACTS = RunFacts(
     run="r1", digest="9f2c" * 8, machine="2 cores", wall_seconds=14.2, peak_rss_mib=412.0, tick_to_quote_us=LATENCIES
 )
-FLAGS = [
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
