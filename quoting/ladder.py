@@ -122,16 +122,10 @@ def rows(book: Ladder, mask: Mask, venues: npt.NDArray[np.int16]) -> QuoteFrame:
         mask: (venues, n).
         venues: Venue index of each row of the book, shape (venues,).
     """
-    at, contract = np.nonzero(mask)
-    price, size = book.price[at, :, contract], book.size[at, :, contract]
-    return QuoteFrame(
-        venue=venues[at],
-        contract=contract.astype(np.int32),
-        bid=price[:, BID],
-        bid_size=size[:, BID].astype(np.int32),
-        ask=price[:, ASK],
-        ask_size=size[:, ASK].astype(np.int32),
-    )
+    flat = np.flatnonzero(mask)
+    at, contract = np.divmod(flat, mask.shape[1])
+    bid, ask, bid_size, ask_size = (values[:, side].ravel()[flat] for values in book for side in (BID, ASK))
+    return QuoteFrame(venue=venues[at], contract=contract, bid=bid, bid_size=bid_size, ask=ask, ask_size=ask_size)
 
 
 def apply_rows(book: Ladder, frame: QuoteFrame, row_of: dict[int, int]) -> Ladder:
