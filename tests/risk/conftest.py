@@ -74,7 +74,7 @@ class Desk:
         self.venues = venues
         self.sets = 0
         self.gate = RiskGate(
-            self.chain, {"XYZ": NICKEL_DIME}, limits or Limits(), self.sealer, "XYZ-gate", "XYZ", venues
+            self.chain, {"XYZ": NICKEL_DIME}, limits or Limits(stale_ms=65_000), self.sealer, "XYZ-gate", "XYZ", venues
         )
 
     @property
