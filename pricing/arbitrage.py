@@ -24,45 +24,68 @@ STEEPEST_WING: Final = 1.99
 MIN_G: Final = 1e-4
 """A slice counts as good with g above this on the grid, so that no point between grid points falls below zero."""
 
-_POINTS: Final = 161
+_POINTS: Final = 129
+_NARROW_POINTS: Final = 33
+_NARROW_REACH: Final = 4.0
 _REFINED: Final = 17
+_REFINEMENTS: Final = 2
+_WATCHED_G: Final = 0.2
 _BISECTIONS: Final = 20
 _WING_BISECTIONS: Final = 8
+_NEWTON_STEPS: Final = 8
+_BEYOND: Final = np.geomspace(1.0, 1e6, 25)
 _HAIR: Final = 1.0 + 1e-9
 _STEEPEST_REPAIR: Final = 0.25
 """By how much a repair may steepen a wing before it lifts the slice instead."""
 
 
-def grid(svi: RawSvi, points: int = _POINTS) -> Array:
-    """Log-moneyness where slices are tested, shape (m, points): dense at the vertex, then geometric, far out.
+def grid(svi: RawSvi) -> Array:
+    """Log-moneyness where slices are tested, ascending, shape (m, g).
 
-    k = m + sigma sinh(u). It reaches 40 times the largest of sigma, |m| and sqrt(w(0)); beyond that g is monotone up to
-    its limit, which the slopes of the wings decide.
+    Around m, k = m + sigma sinh(u), out to 40 times the largest length of the smile; beyond that g is monotone up to its
+    limit, which the slopes of the wings decide. Around the point of least variance, where the smile may be far narrower
+    than sigma, the same on the scale on which the variance doubles.
     """
     root = np.sqrt(np.maximum(svi.w(np.zeros_like(svi.a)), 1e-16))
-    reach = 40.0 * np.maximum(np.maximum(svi.sigma, np.abs(svi.m)), root)
-    u = np.linspace(-1.0, 1.0, points) * np.arcsinh(reach / svi.sigma)[:, np.newaxis]
-    return np.asarray(svi.m[:, np.newaxis] + svi.sigma[:, np.newaxis] * np.sinh(u))
+    flat = np.sqrt(np.maximum(1.0 - svi.rho * svi.rho, 1e-12))
+    bottom = svi.m - svi.sigma * svi.rho / flat
+    reach = 40.0 * np.maximum(np.maximum(svi.sigma + np.abs(svi.m), np.abs(bottom)), root)
+    narrow = np.sqrt(2.0 * np.maximum(svi.minimum(), 1e-16) * svi.sigma / (np.maximum(svi.b, 1e-12) * flat**3))
+    parts = (
+        _spread(svi.m, svi.sigma, np.arcsinh(reach / svi.sigma), _POINTS),
+        _spread(bottom, np.minimum(narrow, svi.sigma), np.full_like(root, _NARROW_REACH), _NARROW_POINTS),
+    )
+    return np.sort(np.concatenate(parts, axis=1), axis=1)
+
+
+def _spread(centre: Array, scale: Array, span: Array, points: int) -> Array:
+    u = np.linspace(-1.0, 1.0, points) * span[:, np.newaxis]
+    return np.asarray(centre[:, np.newaxis] + scale[:, np.newaxis] * np.sinh(u))
 
 
 def min_g(svi: RawSvi) -> Array:
-    """The smallest g of each slice, shape (m,): on the grid, then on a finer one around the smallest, and far out.
+    """The smallest g of each slice, shape (m,): on its grid, on finer ones around low local minima, and far out.
 
     Minus infinity where a slice is not positive or not a number.
     """
-    columns = svi.columns()
     k = grid(svi)
     with np.errstate(all="ignore"):
-        values = columns.g(k)
+        values = svi.columns().g(k)
         bad = np.isnan(values).any(axis=1) | ~(svi.minimum() > 0.0) | ~(svi.sigma > 0.0) | ~(np.abs(svi.rho) < 1.0)
-        at = np.clip(np.argmin(np.where(np.isnan(values), np.inf, values), axis=1), 1, k.shape[1] - 2)
-        rows = np.arange(len(at))
-        low, high = k[rows, at - 1], k[rows, at + 1]
-        finer = low[:, np.newaxis] + (high - low)[:, np.newaxis] * np.linspace(0.0, 1.0, _REFINED)
-        put, call = svi.wings()
-        far = 0.25 - np.maximum(put, call) ** 2 / 16.0
-        smallest = np.minimum(np.minimum(values.min(axis=1), columns.g(finer).min(axis=1)), far)
-    return np.where(bad, -np.inf, smallest)
+        smallest = np.where(bad, -np.inf, values.min(axis=1, initial=np.inf))
+        inner = values[:, 1:-1]
+        is_low = (inner <= values[:, :-2]) & (inner <= values[:, 2:]) & (inner < _WATCHED_G) & ~bad[:, np.newaxis]
+        row, at = np.nonzero(is_low)
+        low, high, own = k[row, at], k[row, at + 2], svi.take(row).columns()
+        for _ in range(_REFINEMENTS):
+            finer = low[:, np.newaxis] + (high - low)[:, np.newaxis] * np.linspace(0.0, 1.0, _REFINED)
+            values = own.g(finer)
+            best = np.clip(values.argmin(axis=1), 1, _REFINED - 2)
+            rows = np.arange(len(row))
+            low, high = finer[rows, best - 1], finer[rows, best + 1]
+            np.minimum.at(smallest, row, values.min(axis=1, initial=np.inf))
+    put, call = svi.wings()
+    return np.asarray(np.minimum(smallest, 0.25 - np.maximum(put, call) ** 2 / 16.0))
 
 
 def has_butterfly(svi: RawSvi) -> Mask:
@@ -130,13 +153,43 @@ def repair_butterflies(svi: RawSvi) -> RawSvi:
     return RawSvi(*columns)
 
 
+def _lowest(earlier: RawSvi, later: RawSvi) -> tuple[Array, Array]:
+    """The smallest w(later) - w(earlier) of each pair and the k where it is, shape (m,) each; far out left aside.
+
+    Every local minimum on the slices' grids is followed to its bottom by Newton's method inside its bracket: two smiles
+    can touch between any two points.
+    """
+    near, far = grid(earlier), grid(later)
+    edge = np.maximum(np.abs(near).max(axis=1), np.abs(far).max(axis=1))[:, np.newaxis]
+    k = np.sort(np.concatenate((near, far, -edge * _BEYOND, edge * _BEYOND), axis=1), axis=1)
+    gap = later.columns().w(k) - earlier.columns().w(k)
+    inner = gap[:, 1:-1]
+    pair, at = np.nonzero((inner <= gap[:, :-2]) & (inner <= gap[:, 2:]))
+    low, x, high = k[pair, at], k[pair, at + 1], k[pair, at + 2]
+    first, second = earlier.take(pair), later.take(pair)
+    for _ in range(_NEWTON_STEPS):
+        _, slope, bend = (b - a for a, b in zip(first.derivatives(x), second.derivatives(x), strict=True))
+        low, high = np.where(slope < 0.0, x, low), np.where(slope > 0.0, x, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = x - slope / bend
+        x = np.where((newton >= low) & (newton <= high) & (bend > 0.0), newton, 0.5 * (low + high))
+    best = gap.argmin(axis=1)
+    rows = np.arange(len(gap))
+    smallest, where = gap[rows, best], k[rows, best]
+    bottom = second.w(x) - first.w(x)
+    for row in range(len(rows)):
+        mine = np.flatnonzero(pair == row)
+        if len(mine) and bottom[mine].min() < smallest[row]:
+            deepest = mine[bottom[mine].argmin()]
+            smallest[row], where[row] = bottom[deepest], x[deepest]
+    return smallest, where
+
+
 def calendar_gap(earlier: RawSvi, later: RawSvi) -> Array:
     """The smallest w(later) - w(earlier) of each pair, shape (m,); minus infinity where a wing falls behind far out."""
-    k = np.concatenate((grid(earlier), grid(later)), axis=1)
-    gap = (later.columns().w(k) - earlier.columns().w(k)).min(axis=1)
     (put, call), (later_put, later_call) = earlier.wings(), later.wings()
     behind = (later_put < put * (1.0 - 1e-12)) | (later_call < call * (1.0 - 1e-12))
-    return np.asarray(np.where(behind, -np.inf, gap))
+    return np.where(behind, -np.inf, _lowest(earlier, later)[0])
 
 
 def has_calendar(svi: RawSvi) -> Mask:
@@ -176,9 +229,8 @@ def _raised(earlier: RawSvi, later: RawSvi) -> RawSvi:
             low = share
     if best is not None:
         return best
-    k = np.concatenate((grid(earlier), grid(level)), axis=1)
-    short = (earlier.columns().w(k) * _HAIR - level.columns().w(k)).max(axis=1)
-    return level._replace(a=level.a + np.maximum(short, 0.0))
+    gap, where = _lowest(earlier, level)
+    return level._replace(a=level.a + np.maximum(-gap, 0.0) + (_HAIR - 1.0) * level.w(where))
 
 
 def repair_calendar(svi: RawSvi) -> RawSvi:
