@@ -48,8 +48,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         max_entries: Mass-quote entries in the window.
         duplicate_window_ms: Within this time an order equal to an earlier one in venue, contract, side, quantity, price
             and type is taken for a mistake.
-        stale_ms: Age of the underlying's quote or of the theos above which risk is not added. The default fits a feed of
-            minute bars of which one may be missing; a live feed takes 1,000 to 2,000.
+        stale_ms: Age of the underlying's quote or of the theos above which risk is not added. The default fits a feed
+            of minute bars of which one may be missing; a live feed takes 1,000 to 2,000.
         short_sale_restricted: 1 while a short-sale price restriction is in force. Source: Regulation SHO, Rule 201.
         allow_market_orders: 1 lets orders without a price pass. Source of the default: 15c3-5(c)(1)(ii), orders are
             checked by price before they leave.
