@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from axiom.commands import app
+from axiom.cli import app
 from axiom.console import report_error
 from domain.errors import AxiomError
 

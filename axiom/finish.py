@@ -94,7 +94,7 @@ def problems(launch: Launch) -> list[str]:
     if ours is not None:
         traded = sum((port.exchange.positions()[0] for port in launch.ports), start=np.zeros(1, np.int64))
         stock = sum(port.exchange.positions()[1] for port in launch.ports)
-        options_traded, stock_traded = ours.traded()
+        options_traded, stock_traded = ours.ledger.traded[:-1], int(ours.ledger.traded[-1])
         if not np.array_equal(options_traded, traded) or stock_traded != stock:
             wrong = int(np.count_nonzero(options_traded != traded))
             found.append(

@@ -159,15 +159,14 @@ class LiveView:
             else self._chain.contracts[fill.contract].osi
         )
         kind = "quote" if fill.is_quote else fill.intent
-        clock = f"{ny_time(fill.ts_event):%H:%M:%S}"
-        return f"{clock} {kind:8} {fill.side:4} {fill.quantity:>6} {name} @ {fill.price / _UNITS:.2f}"
+        return f"{clock_of(fill.ts_event)} {kind:8} {fill.side:4} {fill.quantity:>6} {name} @ {fill.price / _UNITS:.2f}"
 
     def render(self) -> Group:
         """The screen."""
         opens, closes = self._span
         done = min(max(self._now - opens, 0), closes - opens)
         label = "SYNTHETIC MARKET" if self._is_synthetic else "recorded market, simulated fills"
-        clock = f"{ny_time(self._now):%H:%M:%S}" if self._now else "--:--:--"
+        clock = clock_of(self._now) if self._now else "--:--:--"
         head = Text(f"{self._name}  {clock} New York  {label}", style="bold")
         grid = Table.grid(padding=(0, 3))
         grid.add_row(self._book(), self._held())
@@ -229,3 +228,9 @@ class LiveView:
             f"report {folder.report}",
         ]
         return "\n".join(lines + [f"PROBLEM: {problem}" for problem in summary["problems"]])
+
+
+def clock_of(ts: int) -> str:
+    """New York time of day as HH:MM:SS."""
+    seconds = ny_time(ts)[1] // 1_000_000_000
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

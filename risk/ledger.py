@@ -40,6 +40,8 @@ class Ledger:
         stock: Signed shares.
         cash: 1/10,000 dollar.
         is_imported: Whether start-of-day positions were taken over.
+        traded: Sum of executions alone, without imports and settlement, int64, shape (n + 1,); the last is the stock.
+            It must equal the sum over the venues' own books.
     """
 
     def __init__(self, chain: Chain) -> None:
@@ -48,6 +50,7 @@ class Ledger:
         self.stock = 0
         self.cash = 0
         self.is_imported = False
+        self.traded: npt.NDArray[np.int64] = np.zeros(len(chain) + 1, np.int64)
         self._multiplier = [contract.multiplier for contract in chain.contracts]
         self._booked: dict[str, None] = {}
 
@@ -90,6 +93,7 @@ class Ledger:
         self._booked[_key(event)] = None
         for change in changes:
             self.move(change.contract, change.quantity)
+            self.traded[change.contract] += change.quantity
             self.cash -= change.price * change.quantity * self.scale(change.contract) + change.fee
         return changes
 
@@ -129,13 +133,14 @@ class Ledger:
             "stock": self.stock,
             "cash": self.cash,
             "is_imported": self.is_imported,
+            "traded": self.traded,
             "booked": list(self._booked),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self.quantity, self.stock, self.cash = state["quantity"], state["stock"], state["cash"]
-        self.is_imported = state["is_imported"]
+        self.is_imported, self.traded = state["is_imported"], state["traded"]
         self._booked = dict.fromkeys(state["booked"])
 
 
