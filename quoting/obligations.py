@@ -222,7 +222,7 @@ class Obligations:
         working = self._working
         match event:
             case QuotesAcknowledged():
-                return working.acknowledge(event.venue, event.quote_set_id, event.frame)
+                return working.acknowledge(event.venue, event.quote_set_id, event.accepted, event.frame)
             case QuotesCanceled():
                 return working.remove(event.venue, event.contracts)
             case VenueProtectionTripped():

@@ -205,13 +205,15 @@ class Quoter:
 
     def _on_acknowledged(self, event: QuotesAcknowledged) -> Sequence[Event]:
         number = self._number(event.quote_set_id, "Q")
-        self._shown.acknowledged(event.venue, number)
+        self._shown.acknowledged(event.venue, number, event.accepted + len(event.frame))
         if not len(event.frame):
             return _NOTHING
         return self._pull_refused(event, number)
 
     def _on_refused(self, event: QuotesRefused) -> Sequence[Event]:
-        return self._pull_refused(event, self._number(event.quote_set_id, "Q"))
+        number = self._number(event.quote_set_id, "Q")
+        self._shown.not_sent(number, event.frame)
+        return self._pull_refused(event, number)
 
     def _pull_refused(self, event: QuotesAcknowledged | QuotesRefused, number: int) -> Sequence[Event]:
         """An entry that was refused leaves our earlier quote standing at a price that we meant to leave: pull it."""

@@ -7,7 +7,7 @@ Each entry remembers the mass quote that wrote it: an answer to an earlier one l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,14 @@ from quoting.ladder import Ladder, Mask
 Ints = npt.NDArray[np.int64]
 
 _FAR: Final = np.iinfo(np.int64).max // 2
+
+
+class _Awaited(NamedTuple):
+    """A message that a venue has not answered in full. `key`: number of a mass quote, or minus that of a cancel."""
+
+    key: int
+    sent: int
+    entries: int
 
 
 class Shown:
@@ -45,8 +53,7 @@ class Shown:
         self._written_by: Ints = np.zeros(shape, dtype=np.int64)
         self._had_quote: Mask = np.zeros(shape, dtype=np.bool_)
         self._acknowledged: Ints = np.zeros(len(venues), dtype=np.int64)
-        # For each venue, in the order sent: number of a mass quote, or minus that of a cancel, and when it was sent.
-        self._awaiting: list[list[tuple[int, int]]] = [[] for _ in venues]
+        self._awaiting: list[list[_Awaited]] = [[] for _ in venues]
 
     def row_of(self, venue: int) -> int | None:
         """Row of a venue in the book, None where we do not quote."""
@@ -67,7 +74,7 @@ class Shown:
     @property
     def awaiting_since(self) -> int:
         """When the oldest message was sent that a venue has not answered, ns; far away where there is none."""
-        return min((awaiting[0][1] for awaiting in self._awaiting if awaiting), default=_FAR)
+        return min((awaiting[0].sent for awaiting in self._awaiting if awaiting), default=_FAR)
 
     def release_protected(self) -> bool:
         """Venues whose protection tripped may be quoted at again. Returns whether there were any."""
@@ -83,8 +90,9 @@ class Shown:
 
     def sent(self, book: Ladder, mask: Mask, number: int, ts: int) -> None:
         """Take over what was just sent: the entries of a mask, in the mass quote of that number."""
-        for row in np.flatnonzero(mask.any(axis=1)).tolist():
-            self._awaiting[row].append((number, ts))
+        for awaiting, entries in zip(self._awaiting, np.count_nonzero(mask, axis=1).tolist(), strict=True):
+            if entries:
+                awaiting.append(_Awaited(number, ts, entries))
         had = self.book.size.any(axis=1)
         self._had_quote = np.where(mask, had, self._had_quote)
         self._written_by[mask] = number
@@ -114,35 +122,39 @@ class Shown:
             self.away_until[row, at] = until
             self.last_away = max(self.last_away, until)
             self._written_by[row, at] = 0
-            if not (self._written_by[row] == number).any():  # nothing of it is left to be answered
-                self._answered(row, number)
             if earlier := at[self._had_quote[row, at]].tolist():
                 stands[venue] = earlier
         return stands
 
-    def acknowledged(self, venue: int, number: int) -> None:
-        """A venue has processed our messages up to that mass quote."""
-        if (row := self._row.get(venue)) is not None:
+    def acknowledged(self, venue: int, number: int, entries: int) -> None:
+        """A venue answered that many entries of a mass quote. A long one travels in parts, each answered on its own."""
+        row = self._row.get(venue)
+        if row is not None and self._answered(row, number, entries):
             self._acknowledged[row] = max(int(self._acknowledged[row]), number)
-            self._answered(row, number)
+
+    def not_sent(self, number: int, frame: QuoteRefusalFrame) -> None:
+        """Entries of a mass quote never left us: no venue will answer them."""
+        for venue, row in self._row.items():
+            if entries := int(np.count_nonzero(frame.venue == venue)):
+                self._answered(row, number, entries)
 
     def canceling(self, venue: int, number: int, ts: int) -> None:
         """A cancel of ours was sent to a venue, -1 all: it must be answered too."""
         for row in range(len(self.venues)) if venue < 0 else [self._row[venue]]:
             if self.is_up[row]:
-                self._awaiting[row].append((-number, ts))
+                self._awaiting[row].append(_Awaited(-number, ts, 1))
 
     def cancel_answered(self, venue: int, number: int) -> None:
         """A venue did what a cancel of ours asked for. What was sent after it stands."""
         if (row := self._row.get(venue)) is not None:
-            self._answered(row, -number)
+            self._answered(row, -number, 1)
 
     def forget_silent(self, before: int, until: int) -> list[int]:
         """Venues that did not answer a message sent before a time: what stands there is unknown.
 
         They are taken as empty and stay away until `until`; the caller purges them.
         """
-        silent = [row for row, awaiting in enumerate(self._awaiting) if awaiting and awaiting[0][1] <= before]
+        silent = [row for row, awaiting in enumerate(self._awaiting) if awaiting and awaiting[0].sent <= before]
         for row in silent:
             self.clear(row)
             self._awaiting[row] = []
@@ -150,8 +162,16 @@ class Shown:
             self.last_away = max(self.last_away, until)
         return [int(self.venues[row]) for row in silent]
 
-    def _answered(self, row: int, key: int) -> None:
-        self._awaiting[row] = [sent for sent in self._awaiting[row] if sent[0] != key]
+    def _answered(self, row: int, key: int, entries: int) -> bool:
+        """Note an answer; returns whether that message is answered in full now."""
+        for place, awaited in enumerate(self._awaiting[row]):
+            if awaited.key == key:
+                if awaited.entries > entries:
+                    self._awaiting[row][place] = awaited._replace(entries=awaited.entries - entries)
+                    return False
+                del self._awaiting[row][place]
+                return True
+        return False
 
     def canceled(self, venue: int, contracts: Sequence[int]) -> None:
         """A venue removed quotes unasked. What was sent and not yet acknowledged will still arrive there."""
@@ -185,7 +205,7 @@ class Shown:
         for name in _STATE:
             setattr(self, name, state[name])
         self.book = Ladder(state["price"], state["size"])
-        self._awaiting = [[(number, ts) for number, ts in awaiting] for awaiting in state["awaiting"]]
+        self._awaiting = [[_Awaited(*awaited) for awaited in awaiting] for awaiting in state["awaiting"]]
 
 
 _STATE: Final = (

@@ -27,7 +27,8 @@ class WorkingQuotes:
     def __init__(self, venues: Sequence[int], contracts: int) -> None:
         self.book = Ladder.empty(len(venues), contracts)
         self._row = {venue: row for row, venue in enumerate(venues)}
-        self._sent: dict[str, tuple[QuoteFrame, list[int]]] = {}
+        # Mass quotes on their way: the entries, and how many of them each venue (row) has answered.
+        self._sent: dict[str, tuple[QuoteFrame, dict[int, int]]] = {}
         self._all: Indices = np.arange(contracts)
 
     def row_of(self, venue: int) -> int | None:
@@ -36,32 +37,45 @@ class WorkingQuotes:
 
     def send(self, quote_set_id: str, frame: QuoteFrame) -> None:
         """A mass quote left for the venues that it names."""
-        rows = [row for venue, row in self._row.items() if bool((frame.venue == venue).any())]
-        if rows:
-            self._sent[quote_set_id] = (frame, rows)
+        answered = {row: 0 for venue, row in self._row.items() if bool((frame.venue == venue).any())}
+        if answered:
+            self._sent[quote_set_id] = (frame, answered)
 
-    def acknowledge(self, venue: int, quote_set_id: str, refused: QuoteRefusalFrame) -> Indices:
-        """A venue took a mass quote but for the refused entries. Earlier ones that it never answered are lost."""
+    def acknowledge(self, venue: int, quote_set_id: str, accepted: int, refused: QuoteRefusalFrame) -> Indices:
+        """A venue took entries of a mass quote and refused others.
+
+        A long one travels in parts, in order, each answered on its own: an answer is about the next entries, as many as
+        it counts. Earlier mass quotes that the venue has not answered are lost.
+        """
         row = self._row.get(venue)
         if row is None or quote_set_id not in self._sent:
             return UNTOUCHED
-        frame = self._sent[quote_set_id][0]
-        for earlier in list(self._sent):
-            waiting = self._sent[earlier][1]
-            if row in waiting:
-                waiting.remove(row)
-            if not waiting:
-                del self._sent[earlier]
-            if earlier == quote_set_id:
-                break
-        here = frame.venue == venue
+        frame, answered = self._sent[quote_set_id]
+        if row not in answered:
+            return UNTOUCHED
+        entries = np.flatnonzero(frame.venue == venue)
+        first, last = answered[row], answered[row] + accepted + len(refused)
+        answered[row] = last
+        self._forget(row, quote_set_id, is_complete=last >= len(entries))
+        here = entries[first:last]
         if len(refused):
-            here &= ~np.isin(frame.contract, refused.contract[refused.venue == venue])
+            here = here[~np.isin(frame.contract[here], refused.contract[refused.venue == venue])]
         at: Indices = frame.contract[here].astype(np.intp)
         for side, price, size in ((BID, frame.bid, frame.bid_size), (ASK, frame.ask, frame.ask_size)):
             self.book.price[row, side, at] = price[here]
             self.book.size[row, side, at] = size[here]
         return at
+
+    def _forget(self, row: int, quote_set_id: str, *, is_complete: bool) -> None:
+        """A venue will not answer mass quotes before this one any more, nor this one when it is complete."""
+        for name in list(self._sent):
+            answered = self._sent[name][1]
+            if name != quote_set_id or is_complete:
+                answered.pop(row, None)
+            if not answered:
+                del self._sent[name]
+            if name == quote_set_id:
+                break
 
     def remove(self, venue: int, contracts: Sequence[int]) -> Indices:
         """Quotes are gone at a venue: of the named contracts, or all where none is named."""
@@ -84,10 +98,10 @@ class WorkingQuotes:
 
     def state(self) -> dict[str, Any]:
         """What a snapshot keeps."""
-        sent = [[name, frame.columns(), rows] for name, (frame, rows) in self._sent.items()]
+        sent = [[name, frame.columns(), list(rows.items())] for name, (frame, rows) in self._sent.items()]
         return {"price": self.book.price, "size": self.book.size, "sent": sent}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self.book = Ladder(state["price"], state["size"])
-        self._sent = {name: (QuoteFrame.from_columns(columns), list(rows)) for name, columns, rows in state["sent"]}
+        self._sent = {name: (QuoteFrame.from_columns(columns), dict(rows)) for name, columns, rows in state["sent"]}

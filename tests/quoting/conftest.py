@@ -110,11 +110,16 @@ class Feed:
             cause=cause,
         )
 
-    def acknowledged(self, venue: int, quote_set_id: str, ts: int, **refused: int) -> QuotesAcknowledged:
+    def acknowledged(
+        self, venue: int, quote_set_id: str, ts: int, *, accepted: int | None = None, **refused: int
+    ) -> QuotesAcknowledged:
+        """A venue's answer, by default to every entry that the chain can have there."""
         frame = QuoteRefusalFrame.empty()
         if refused:
-            frame = QuoteRefusalFrame(venue=[venue], contract=[refused["contract"]], reason=[refused["reason"]])  # type: ignore[arg-type]
-        return QuotesAcknowledged(**self.head(ts), venue=venue, quote_set_id=quote_set_id, accepted=1, frame=frame)
+            columns = {"venue": venue} | refused
+            frame = QuoteRefusalFrame(**{name: np.array([value]) for name, value in columns.items()})
+        took = self.n - len(frame) if accepted is None else accepted
+        return QuotesAcknowledged(**self.head(ts), venue=venue, quote_set_id=quote_set_id, accepted=took, frame=frame)
 
 
 _ROWS = (

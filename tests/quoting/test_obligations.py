@@ -122,7 +122,9 @@ def events_of(feed: Feed, ts: int, number: int, venue: int, action: tuple[str, l
             size = 10 if kind == "quote" else 0
             return [
                 cleared(feed, ts, number, venue, contracts, width, size),
-                feed.acknowledged(venue, f"Q{number}", ts),
+                # In two parts, as a long one travels.
+                feed.acknowledged(venue, f"Q{number}", ts, accepted=len(contracts) // 2),
+                feed.acknowledged(venue, f"Q{number}", ts, accepted=len(contracts) - len(contracts) // 2),
             ]
         case "cancel":
             return [QuotesCanceled(**head, venue=venue, cancel_id="C", contracts=tuple(contracts), reason="")]
@@ -275,6 +277,17 @@ def test_a_refused_entry_and_an_unanswered_mass_quote_do_not_count(feed: Feed) -
     (report,) = measured.apply(TimerFired(**feed.head(feed.noon + 100 * feed.second), timer="1s"))
     assert isinstance(report, ObligationMeasured)
     assert report.quoted_seconds == pytest.approx(200.0)
+
+
+def test_a_part_of_a_mass_quote_counts_from_its_own_answer(feed: Feed) -> None:
+    measured = stage(feed, rule(long_term_months=None))
+    measured.apply(feed.session("open", feed.noon))
+    measured.apply(cleared(feed, feed.noon, 1, 0, [5, 6, 7], 1_000, 5))
+    for seconds, accepted in ((10, 2), (50, 1)):
+        measured.apply(feed.acknowledged(0, "Q1", feed.noon + seconds * feed.second, accepted=accepted))
+    (report,) = measured.apply(TimerFired(**feed.head(feed.noon + 100 * feed.second), timer="1s"))
+    assert isinstance(report, ObligationMeasured)
+    assert report.quoted_seconds == pytest.approx(2 * 90.0 + 50.0)
 
 
 def test_one_side_is_not_a_quote(feed: Feed) -> None:

@@ -465,6 +465,16 @@ def test_a_cancel_that_is_not_confirmed_is_repeated_until_it_is(feed: Feed, cloc
     assert not [event for second in range(14, 40) for event in stage.apply(timer(feed, clock(second)))]
 
 
+def test_a_part_of_a_mass_quote_that_is_lost_is_noticed(feed: Feed, clock: Clock) -> None:
+    stage = quoter(feed, silence_s=5.0)
+    first = start(feed, stage)
+    stage.apply(feed.acknowledged(0, first.quote_set_id, clock(1)))
+    for accepted in (20, feed.n - 21):  # one entry is missing
+        stage.apply(feed.acknowledged(2, first.quote_set_id, clock(1), accepted=accepted))
+    events = [event for second in range(1, 7) for event in stage.apply(timer(feed, clock(second)))]
+    assert (only(events, CancelQuotes).venue, only(events, CancelQuotes).reason) == (2, "no answer")
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("theo"), st.floats(-0.5, 0.5)),
