@@ -42,9 +42,9 @@ _STEEPEST_REPAIR: Final = 0.25
 def grid(svi: RawSvi) -> Array:
     """Log-moneyness where slices are tested, ascending, shape (m, g).
 
-    Around m, k = m + sigma sinh(u), out to 40 times the largest length of the smile; beyond that g is monotone up to its
-    limit, which the slopes of the wings decide. Around the point of least variance, where the smile may be far narrower
-    than sigma, the same on the scale on which the variance doubles.
+    Around m, k = m + sigma sinh(u), out to 40 times the largest length of the smile; beyond that g is monotone up to
+    its limit, which the slopes of the wings decide. Around the point of least variance, where the smile may be far
+    narrower than sigma, the same on the scale on which the variance doubles.
     """
     root = np.sqrt(np.maximum(svi.w(np.zeros_like(svi.a)), 1e-16))
     flat = np.sqrt(np.maximum(1.0 - svi.rho * svi.rho, 1e-12))

@@ -43,7 +43,7 @@ def dense(svi: RawSvi) -> Array:
 
 def test_the_vogt_smile_is_caught() -> None:
     assert arbitrage.has_butterfly(VOGT)[0]
-    k = np.linspace(-1.5, 1.5, 3_001)
+    k: Array = np.linspace(-1.5, 1.5, 3_001).astype(np.float64)
     g = VOGT.g(k)
     assert g.min() == pytest.approx(-0.03286, abs=1e-5)
     assert k[g.argmin()] == pytest.approx(0.879, abs=1e-3)

@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "svi.jsonl"
 ROWS: list[dict[str, Any]] = [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
-K = np.linspace(-3.0, 3.0, 241)
+K: Array = np.linspace(-3.0, 3.0, 241).astype(np.float64)
 
 
 def one(a: float, b: float, rho: float, m: float, sigma: float) -> RawSvi:
@@ -68,7 +68,7 @@ def test_derivatives_are_those_of_the_curve(svi: RawSvi) -> None:
 @given(slices())
 def test_g_is_the_density_of_the_prices(svi: RawSvi) -> None:
     """The density of ln(S_T / F) is g exp(-d2^2 / 2) / sqrt(2 pi w): it sums to 1 and has the forward as its mean."""
-    k = np.linspace(-60.0, 60.0, 60_001)
+    k: Array = np.linspace(-60.0, 60.0, 60_001).astype(np.float64)
     put, call = svi.wings()
     if max(put[0], call[0]) > 0.5 or svi.w(np.zeros(1))[0] < 2e-3:
         return  # tails beyond the grid, or a spike between its points
