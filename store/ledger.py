@@ -131,7 +131,7 @@ class Ledger:
             },
         )
         self.crossings = Rows(
-            "A bid of ours came to stand at or above an ask of ours.",
+            "A bid of ours came to stand at or above an ask of ours, for so long.",
             {
                 "ts": TS,
                 "symbol": TEXT,
@@ -139,6 +139,7 @@ class Ledger:
                 "bid_venue": TEXT,
                 "ask": FLOAT,
                 "ask_venue": TEXT,
+                "microseconds": FLOAT,
             },
         )
         self.underlying = Rows("The underlying, last quote of each minute.", {"minute": TS, "bid": FLOAT, "ask": FLOAT})

@@ -7,6 +7,7 @@ in one minute: the mean width of the time in which it was eligible and quoted, w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from domain.price import PRICE_SCALE
 from store.market import Bools, Floats, Ints, Market
-from store.resting import Resting
+from store.resting import Best, Resting
 
 MIN_DELTA: Final = 0.05
 MAX_DELTA: Final = 0.95
@@ -30,8 +31,9 @@ ELIGIBLE, QUOTED, OUR_WIDTH, NBBO_WIDTH, ALL_NBBO_WIDTH, BID_INSIDE, ASK_INSIDE,
 MEASURES: Final = 9
 
 
-class Crossing(NamedTuple):
-    """Our own bid met our own ask: price units, and where each was shown."""
+@dataclass(slots=True)
+class Crossing:
+    """Our own bid met our own ask: price units, where each was shown, and when it ended (0: not yet)."""
 
     ts: int
     contract: int
@@ -39,6 +41,7 @@ class Crossing(NamedTuple):
     bid_venue: int
     ask: int
     ask_venue: int
+    until: int = 0
 
 
 class Samples(NamedTuple):
@@ -122,7 +125,7 @@ class QualityMeter:
         self._resting = resting
         self._rates: Floats = np.zeros((MEASURES, market.n))
         self._minute: Floats = np.zeros((MEASURES, market.n))
-        self._crossed: Bools = np.zeros(market.n, np.bool_)
+        self._crossed: dict[int, Crossing] = {}
         self._parts: list[tuple[int, npt.NDArray[np.int32], npt.NDArray[np.float32]]] = []
         self._since = 0
         self._is_open = False
@@ -137,6 +140,9 @@ class QualityMeter:
         """The session closed or halted: measure up to here."""
         self.until(ts)
         self._is_open = False
+        for standing in self._crossed.values():
+            standing.until = ts
+        self._crossed = {}
 
     def changed(self) -> None:
         """The market or our quotes are not what they were."""
@@ -187,14 +193,25 @@ class QualityMeter:
         self._rates[ASK_INSIDE] = ask_inside
         self._rates[BOTH_INSIDE] = bid_inside & ask_inside
         self._rates[DELTA] = eligible * delta
-        crossed = (best.bid > 0) & (best.ask > 0) & (best.bid >= best.ask)
-        if crossed.any():
-            for contract in np.flatnonzero(crossed & ~self._crossed).tolist():
+        self._find_crossings(best)
+        self._is_stale = False
+
+    def _find_crossings(self, best: Best) -> None:
+        crossed = np.flatnonzero((best.bid > 0) & (best.ask > 0) & (best.bid >= best.ask)).tolist()
+        if not crossed and not self._crossed:
+            return
+        standing: dict[int, Crossing] = {}
+        for contract in crossed:
+            found = self._crossed.pop(contract, None)
+            if found is None:
                 bid, ask = int(best.bid[contract]), int(best.ask[contract])
                 bid_venue, ask_venue = self._resting.venues_of(contract, bid, ask)
-                self.crossings.append(Crossing(self._since, contract, bid, bid_venue, ask, ask_venue))
-        self._crossed = crossed
-        self._is_stale = False
+                found = Crossing(self._since, contract, bid, bid_venue, ask, ask_venue)
+                self.crossings.append(found)
+            standing[contract] = found
+        for ended in self._crossed.values():
+            ended.until = self._since
+        self._crossed = standing
 
     def _flush(self, minute: int) -> None:
         rows = np.flatnonzero(self._minute[ELIGIBLE] > 0)

@@ -114,15 +114,15 @@ def _fills(day: Day, ledger: Ledger) -> None:
 
 
 def _crossings(day: Day, ledger: Ledger) -> None:
-    for ts, contract, bid, bid_venue, ask, ask_venue in day.meter.crossings:
-        names = day.names
+    for one in day.meter.crossings:
         ledger.crossings.add(
-            ts,
-            names.symbol(contract),
-            bid / PRICE_SCALE,
-            names.venue(bid_venue),
-            ask / PRICE_SCALE,
-            names.venue(ask_venue),
+            one.ts,
+            day.names.symbol(one.contract),
+            one.bid / PRICE_SCALE,
+            day.names.venue(one.bid_venue),
+            one.ask / PRICE_SCALE,
+            day.names.venue(one.ask_venue),
+            ((one.until or day.clock) - one.ts) / 1_000,
         )
 
 

@@ -322,11 +322,19 @@ def _incidents(record: RunRecord) -> Grid:
 
 def _crossings(record: RunRecord) -> Grid:
     rows = [
-        (_clock(row["ts"]), row["symbol"], f"{row['bid']:.2f}", row["bid_venue"], f"{row['ask']:.2f}", row["ask_venue"])
+        (
+            _clock(row["ts"]),
+            row["symbol"],
+            f"{row['bid']:.2f}",
+            row["bid_venue"],
+            f"{row['ask']:.2f}",
+            row["ask_venue"],
+            f"{row['microseconds']:,.0f}",
+        )
         for row in record.day.ledger.crossings.records()
     ]
     note = "A bid of ours stood at or above an ask of ours. There must be none."
-    return _grid("Crossed own quotes", note, "time|contract|our bid|at|our ask|at", rows, (2, 4))
+    return _grid("Crossed own quotes", note, "time|contract|our bid|at|our ask|at|for µs", rows, (2, 4, 6))
 
 
 def _clock(ts: int) -> str:

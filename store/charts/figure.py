@@ -69,6 +69,9 @@ def chart(
         "hovermode": "closest",
         "showlegend": sum(trace.get("showlegend", True) for trace in data) > 1,
     }
+    if not any(trace["x"] for trace in data):
+        base["annotations"] = [{"text": "nothing to show", "showarrow": False, "xref": "paper", "yref": "paper"}]
+        layout = {"xaxis": {"visible": False}, "yaxis": {"visible": False}}
     return Chart(key, title, note, {"data": list(data), "layout": base | layout}, is_wide)
 
 

@@ -126,9 +126,11 @@ def greeks(record: RunRecord) -> Chart:
         )
         data[-1]["line"]["shape"] = data[-1].pop("line_shape")
         axes[f"xaxis{suffix}"] |= {"matches": "x"} if number else {}
-    deltas = [abs(value) for value in rows.column("delta")]
+    close = record.day.close_ts
+    deltas = [abs(d) for ts, d in zip(rows.column("minute"), rows.column("delta"), strict=True) if ts < close]
     note = (
-        f"Net of options and stock. |delta| reached {max(deltas):,.0f} shares and was {deltas[-1]:,.0f} at the end."
+        f"Net of options and stock. |delta| was at most {max(deltas):,.0f} shares before the close, and "
+        f"{abs(rows.column('delta')[-1]):,.0f} at the end, what expired being settled."
         if deltas
         else "Nothing was held."
     )

@@ -32,6 +32,7 @@ from store.summary import percentiles
 
 _BINS: Final = 48
 _POINTS: Final = 400
+_WIDTH_TICKS: Final = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50]
 
 
 def widths_over_time(record: RunRecord) -> Chart:
@@ -98,7 +99,7 @@ def widths(record: RunRecord) -> Chart:
         "Distribution of quote widths",
         note,
         data,
-        xaxis={"type": "log", "title": {"text": "width, dollars per share (logarithmic)"}},
+        xaxis={"type": "log", "title": {"text": "width, dollars per share (logarithmic)"}, "tickvals": _WIDTH_TICKS},
         yaxis={"title": {"text": "share of time at most this wide"}, "tickformat": ".0%", "range": [0, 1.03]},
     )
 
@@ -143,12 +144,12 @@ def quoting_map(record: RunRecord) -> Chart:
         texts = [f"{rows.column('symbol')[row]}: {percent(rows.column('share')[row])}" for row in chosen]
         marker = {
             "color": rounded(shares),
-            "colorscale": "Cividis",
+            "colorscale": [[0.0, RED], [REQUIRED_SHARE, ORANGE], [1.0, BLUE]],
             "cmin": 0,
             "cmax": 1,
             "showscale": right == "C",
             "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12, "len": 0.9},
-            "line": {"color": GREY, "width": 0.6},
+            "line": {"width": 0},
         }
         strikes = [found[row].strike_dollars for row in chosen]
         levels = [names.index(found[row].expiry.isoformat()) + above for row in chosen]
@@ -157,7 +158,8 @@ def quoting_map(record: RunRecord) -> Chart:
     return chart(
         "quoting-map",
         "Quoting time over the chain",
-        "Each mark is a contract that was eligible at some time; calls point up, puts down.",
+        "Each mark is a contract that was eligible at some time, in blue where it was quoted throughout; calls point up, "
+        "puts down.",
         data,
         height=max(340, 90 + 30 * len(names)),
         xaxis={"title": {"text": "strike, dollars"}},

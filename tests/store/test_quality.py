@@ -134,7 +134,7 @@ def test_crossed_own_quotes_are_found_across_venues_and_named(tape: Tape) -> Non
     (crossing,) = day.meter.crossings
     assert (crossing.contract, crossing.bid, crossing.ask) == (0, 11_000, 11_000)
     assert (crossing.bid_venue, crossing.ask_venue) == (0, 1)
-    assert crossing.ts == tape.open_ts + MINUTE + 1
+    assert (crossing.ts, crossing.until) == (tape.open_ts + MINUTE + 1, tape.open_ts + MINUTE + 2)
 
 
 def test_what_changes_at_one_instant_is_no_crossing(tape: Tape) -> None:
