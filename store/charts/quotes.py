@@ -158,8 +158,8 @@ def quoting_map(record: RunRecord) -> Chart:
     return chart(
         "quoting-map",
         "Quoting time over the chain",
-        "Each mark is a contract that was eligible at some time, in blue where it was quoted throughout; calls point up, "
-        "puts down.",
+        "Each mark is a contract that was eligible at some time, in blue where it was quoted throughout; calls point "
+        "up, puts down.",
         data,
         height=max(340, 90 + 30 * len(names)),
         xaxis={"title": {"text": "strike, dollars"}},
