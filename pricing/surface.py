@@ -23,6 +23,7 @@ from pricing.svi_fit import Fit, SliceFitter
 from pricing.svi_scaled import PRIOR, to_free
 
 Index = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 
 FEWEST: Final = 5
 """A slice is fitted on its own from this many observations with two sides; below, it borrows its neighbours' shape."""
@@ -144,7 +145,7 @@ def fit_surface(rows: Observations, forwards: Forwards, last: VolSurface | None 
     live = forwards.years > 0.0
     counts = np.bincount(rows.expiry, minlength=expiries)
     certain = np.bincount(rows.expiry[rows.kind == 0], minlength=expiries)
-    scale = _scales(rows, forwards.years, last)
+    scale = _scales(rows, counts, forwards.years, last)
     known = live & (scale > 0.0)
     # Slices are compared in order of time, whatever the order of the chain (roots interleave).
     order = np.flatnonzero(known)[np.argsort(forwards.years[known], kind="stable")]
@@ -153,7 +154,9 @@ def fit_surface(rows: Observations, forwards: Forwards, last: VolSurface | None 
     position = np.full(expiries, -1)
     position[order] = np.arange(len(order))
     mine = _reorder(rows, position)
-    fit = _fit_known(mine, scale[order], _start(order, scale, last), is_cold=last is None)
+    # What a slice has too little to say about itself it takes from its neighbours: all of its shape, when it is silent.
+    borrows = (counts if last is not None else certain)[order] < (1 if last is not None else FEWEST)
+    fit = _fit_known(mine, scale[order], _start(order, scale, last), borrows, is_cold=last is None)
 
     slices = fit.svi
     repaired = arbitrage.repair_calendar(arbitrage.repair_butterflies(slices))
@@ -183,17 +186,25 @@ def fit_surface(rows: Observations, forwards: Forwards, last: VolSurface | None 
     )
 
 
-def _fit_known(rows: Observations, scale: Array, centre: Array, *, is_cold: bool) -> Fit:
-    """Fit slices in order of time: each on its own, then those that crossed together."""
+def _fit_known(rows: Observations, scale: Array, start: Array, borrows: Mask, *, is_cold: bool) -> Fit:
+    """Fit slices in order of time: from nothing each on its own first, then together."""
+    if is_cold:
+        start = SliceFitter(rows, scale, start).run(start, _COLD_STEPS)
+    centre = np.tile(PRIOR, (len(start), 1)) if is_cold else start.copy()
+    lenders = np.flatnonzero(~borrows)
+    if len(lenders):
+        for j in np.flatnonzero(borrows):
+            centre[j] = start[lenders[np.abs(lenders - j).argmin()]]
+    start = np.where(borrows[:, np.newaxis], centre, start)
     fitter = SliceFitter(rows, scale, centre)
-    free = fitter.run(centre, _COLD_STEPS) if is_cold else centre
-    return fitter.fit(fitter.run_together(free, _JOINT_STEPS))
+    return fitter.fit(fitter.run_together(start, _JOINT_STEPS if not is_cold else _COLD_STEPS))
 
 
-def _scales(rows: Observations, years: Array, last: VolSurface | None) -> Array:
+def _scales(rows: Observations, counts: npt.NDArray[np.intp], years: Array, last: VolSurface | None) -> Array:
     """About the total variance at the money of each expiry, shape (m,); 0 where nothing is known.
 
-    A robust mean of what is near the money; without observations interpolated, linear in time.
+    That of the last fit; in the first one a mean of what is near the money. Without observations interpolated, linear
+    in time.
     """
     expiries = len(years)
     near = np.exp(-0.5 * (rows.k / np.sqrt(np.maximum(rows.w, 1e-16))) ** 2)
@@ -205,7 +216,7 @@ def _scales(rows: Observations, years: Array, last: VolSurface | None) -> Array:
     if last is not None:
         with np.errstate(invalid="ignore", divide="ignore"):
             kept = last.svi.w(np.zeros(expiries)) * years / last.years
-        scale = np.where((years > 0.0) & np.isfinite(kept) & (kept > 0.0), kept, scale)
+        scale = np.where((years > 0.0) & (counts > 0) & np.isfinite(kept) & (kept > 0.0), kept, scale)
     gaps = (scale <= 0.0) & (years > 0.0)
     if gaps.any() and (scale > 0.0).any():
         order = np.flatnonzero(scale > 0.0)
