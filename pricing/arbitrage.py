@@ -31,12 +31,12 @@ _REFINED: Final = 17
 _REFINEMENTS: Final = 2
 _WATCHED_G: Final = 0.2
 _BISECTIONS: Final = 20
-_WING_BISECTIONS: Final = 8
 _NEWTON_STEPS: Final = 8
+_WATCHED_GAP: Final = 0.1
 _BEYOND: Final = np.geomspace(1.0, 1e6, 25)
 _HAIR: Final = 1.0 + 1e-9
-_STEEPEST_REPAIR: Final = 0.25
-"""By how much a repair may steepen a wing before it lifts the slice instead."""
+_STEEPER_WINGS: Final = (0.0, 0.001, 0.004, 0.016, 0.064, 0.25)
+"""By how much a repair steepens a wing, in turn, before it lifts the slice instead."""
 
 
 def grid(svi: RawSvi) -> Array:
@@ -156,15 +156,16 @@ def repair_butterflies(svi: RawSvi) -> RawSvi:
 def _lowest(earlier: RawSvi, later: RawSvi) -> tuple[Array, Array]:
     """The smallest w(later) - w(earlier) of each pair and the k where it is, shape (m,) each; far out left aside.
 
-    Every local minimum on the slices' grids is followed to its bottom by Newton's method inside its bracket: two smiles
+    Every low local minimum on the slices' grids is followed to its bottom by Newton's method in its bracket: two smiles
     can touch between any two points.
     """
     near, far = grid(earlier), grid(later)
     edge = np.maximum(np.abs(near).max(axis=1), np.abs(far).max(axis=1))[:, np.newaxis]
     k = np.sort(np.concatenate((near, far, -edge * _BEYOND, edge * _BEYOND), axis=1), axis=1)
-    gap = later.columns().w(k) - earlier.columns().w(k)
+    above = later.columns().w(k)
+    gap = above - earlier.columns().w(k)
     inner = gap[:, 1:-1]
-    pair, at = np.nonzero((inner <= gap[:, :-2]) & (inner <= gap[:, 2:]))
+    pair, at = np.nonzero((inner <= gap[:, :-2]) & (inner <= gap[:, 2:]) & (inner < _WATCHED_GAP * above[:, 1:-1]))
     low, x, high = k[pair, at], k[pair, at + 1], k[pair, at + 2]
     first, second = earlier.take(pair), later.take(pair)
     for _ in range(_NEWTON_STEPS):
@@ -217,18 +218,10 @@ def _raised(earlier: RawSvi, later: RawSvi) -> RawSvi:
     k = np.concatenate((grid(earlier), grid(level)), axis=1)
     crossed = k[level.columns().w(k) < earlier.columns().w(k)]
     on_put, on_call = float((crossed < 0.0).any()), float((crossed > 0.0).any())
-    best, low, high = None, 0.0, _STEEPEST_REPAIR
-    for turn in range(_WING_BISECTIONS):
-        share = high if turn == 0 else 0.5 * (low + high)
+    for share in _STEEPER_WINGS:
         candidate = _steeper(later, put * (1.0 + share * on_put), call * (1.0 + share * on_call))
         if _is_good(earlier, candidate):
-            best, high = candidate, share
-        elif turn == 0:
-            break
-        else:
-            low = share
-    if best is not None:
-        return best
+            return candidate
     gap, where = _lowest(earlier, level)
     return level._replace(a=level.a + np.maximum(-gap, 0.0) + (_HAIR - 1.0) * level.w(where))
 
