@@ -36,7 +36,7 @@ class Encoded(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """How one event type travels. `frame` is None for small events."""
+    """How one event type travels. `frame` is None for small events; `nested` fields hold events themselves."""
 
     event: type[Event]
     version: int
@@ -44,6 +44,7 @@ class Schema(NamedTuple):
     header: type[msgspec.Struct]
     arrow: pa.Schema | None
     hashed: tuple[str, ...]
+    nested: tuple[str, ...]
 
 
 Upcaster = Callable[[dict[str, Any], dict[str, Column]], tuple[dict[str, Any], dict[str, Column]]]
@@ -63,8 +64,10 @@ def _schema(event: type[Event]) -> Schema:
     frame = _frame_type(event)
     version = VERSIONS.get(event.__name__, 1)
     hashed = tuple(name for name in event.__struct_fields__ if name not in _NOT_HASHED and name != "frame")
+    kinds = {field.name: field.type for field in msgspec.structs.fields(event)}
+    nested = tuple(name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Event))
     if frame is None:
-        return Schema(event, version, None, event, None, hashed)
+        return Schema(event, version, None, event, None, hashed, nested)
     header = msgspec.defstruct(
         f"{event.__name__}Header",
         [(f.name, f.type) for f in msgspec.structs.fields(event) if f.name != "frame"],
@@ -74,7 +77,7 @@ def _schema(event: type[Event]) -> Schema:
     arrow = pa.schema(
         [pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in frame.dtypes.items()]
     )
-    return Schema(event, version, frame, header, arrow, hashed)
+    return Schema(event, version, frame, header, arrow, hashed, nested)
 
 
 def _event_types() -> list[type[Event]]:
@@ -148,6 +151,9 @@ def decode(name: str, version: int, payload: bytes | memoryview) -> Event:
 def canonical(event: Event) -> Sequence[bytes | memoryview]:
     """The parts that the digest hashes: no `ts_init`, run id or seal; columns as raw little-endian bytes."""
     schema = _lookup(type(event).__name__)
+    if schema.nested:
+        inner = {name: msgspec.structs.replace(getattr(event, name), ts_init=0) for name in schema.nested}
+        event = msgspec.structs.replace(event, **inner)
     scalars = _encoder.encode([getattr(event, name) for name in schema.hashed])
     parts: list[bytes | memoryview] = [type(event).__name__.encode(), scalars]
     if schema.frame is not None:

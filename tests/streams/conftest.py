@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +82,10 @@ def day(seconds: int = 3) -> list[FeedItem]:
     ]
     for second in range(1, seconds + 1):
         ts = OPEN + second * SECOND
-        events += [tick(ts, 1_000_000 + 300 * (second % 3)), prints(ts + SECOND // 2, second % 4, 40_000 + second)]
+        events += [
+            tick(ts, 1_000_000 + 300 * (second % 3)),
+            prints(ts + SECOND // 2, second % 4, 39_000 if second % 3 else 41_000),
+        ]
     events.append(session(OPEN + (seconds + 1) * SECOND, "closed"))
     return [FeedItem("tiny", offset, event) for offset, event in enumerate(events)]
 
@@ -291,7 +294,7 @@ class Venue(Keeping):
         reports: list[Event] = []
         for contract, price in zip(event.frame.contract.tolist(), event.frame.price.tolist(), strict=True):
             bid = int(self.bids[contract])
-            if bid and price <= bid + 400:
+            if price <= bid:
                 self.executions += 1
                 self.sold[contract] += 1
                 reports.append(self._report(event, contract, bid))
@@ -314,23 +317,21 @@ def stages(bias: float = 0.0) -> list[Any]:
     return [Pricer(bias), Quoter(), Fills(), Held(), Gate()]
 
 
-class Nobody:
-    """A control that gives its commands once each, after so many polls."""
+class People:
+    """A control whose commands come after so many steps of the run, whether or not it was resumed before."""
 
-    def __init__(self, script: dict[int, c.OperatorCommand] | None = None, stop_at: int = -1) -> None:
+    def __init__(self, script: Mapping[int, tuple[c.OperatorCommand, ...]] | None = None, stop_at: int = -1) -> None:
         self.script = script or {}
         self.stop_at = stop_at
-        self.polls = 0
+        self.clock: Callable[[], int] = lambda: 0
         self.answers: list[tuple[c.OperatorCommand, Sequence[Event]]] = []
 
     @property
     def should_stop(self) -> bool:
-        return 0 <= self.stop_at <= self.polls
+        return 0 <= self.stop_at <= self.clock()
 
     def poll(self) -> Sequence[c.OperatorCommand]:
-        self.polls += 1
-        command = self.script.pop(self.polls, None)
-        return () if command is None else (command,)
+        return self.script.get(self.clock(), ())
 
     def answer(self, command: c.OperatorCommand, outputs: Sequence[Event]) -> None:
         self.answers.append((command, outputs))
@@ -361,7 +362,7 @@ class Runner:
         folder: Path,
         *,
         feed: Iterable[FeedItem] | None = None,
-        control: Nobody | None = None,
+        control: People | None = None,
         pace: Pace | None = None,
         bias: float = 0.0,
         latencies: tuple[int, int] = (LATENCY, 3 * LATENCY),
@@ -387,7 +388,7 @@ class Runner:
         )
         self.shard = Shard("0", lambda *_: stages(bias))
         self.kept = Kept()
-        self.control = control or Nobody()
+        self.control = control or People()
         sinks: list[Sink] = [self.kept]
         self.run = EmbeddedRun(
             started=run_started(),
@@ -404,6 +405,7 @@ class Runner:
             sinks=sinks,
             journaled=journaled,
         )
+        self.control.clock = lambda: self.run._steps
         if snapshot is not None:
             self.run.restore(snapshot)
 
