@@ -342,3 +342,12 @@ def test_commands_of_other_underlyings_are_left_alone(desk: Desk) -> None:
     command = desk.quotes([GOOD])
     fields = {name: getattr(command, name) for name in command.__struct_fields__} | {"underlying": "ABC"}
     assert desk.apply(c.PlaceQuotes(**fields)) == []
+
+
+def test_a_quote_that_a_venue_refused_to_move_still_stands_for_the_self_cross(desk: Desk) -> None:
+    desk.place((0, 0, 48_000, 10, 49_000, 10), name="first")
+    desk.ack(0, "first", 1)
+    desk.place((0, 0, 50_000, 10, 51_000, 10), name="second")
+    desk.ack(0, "second", 0, refused=[0])
+    assert refused(desk.place((1, 0, 49_000, 10, 51_000, 10))) == {(1, 0): QuoteRefusal.SELF_CROSS}
+    assert refused(desk.place((1, 0, 47_000, 10, 51_000, 10))) == {}
