@@ -56,6 +56,7 @@ class Launch:
 
     folder: RunFolder
     recording: Recording
+    listed: ChainListed
     run: EmbeddedRun
     shard: Shard
     ports: Sequence[VenuePort]
@@ -178,6 +179,7 @@ def _prepare(
     return Launch(
         folder=folder,
         recording=recording,
+        listed=listed,
         run=run,
         shard=shard,
         ports=ports,

@@ -73,8 +73,9 @@ class LiveView:
         self._ours: npt.NDArray[np.int64] = np.zeros((2, 0), np.int64)
         self._delta: npt.NDArray[np.float64] = np.zeros(0)
 
-    def begin(self, recording: Recording) -> None:
+    def begin(self, recording: Recording, listed: ChainListed) -> None:
         """Know what will run."""
+        self._take(listed)
         self._name, self._is_synthetic = recording.name, recording.is_synthetic
         self._span = (recording.open_ns, recording.close_ns)
 

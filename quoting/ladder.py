@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from domain.commands import Side
 from domain.frames import QuoteFrame
-from domain.price import Tick, round_down, round_up
+from domain.price import Tick, TickColumns, next_down, next_up, round_down, round_up
 
 Units = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -24,6 +24,9 @@ ASK: Final = 1
 
 _OUTWARD: Final = np.array([[1], [-1]], dtype=np.int64)
 """A bid is better when higher, an ask when lower."""
+
+_FAR: Final = 1 << 62
+"""Above every price."""
 
 SNAP: Final = 1e-6
 """A float within a millionth of a unit of a whole one is that one: 29,499.9999999 is no tick below 29,500."""
@@ -105,6 +108,43 @@ def hold(
     stays = there & near & allowed
     full = stays & (shown.size <= target.size) & (shown.size >= replenish_share * target.size)
     return Ladder(np.where(stays, shown.price, target.price), np.where(full, shown.size, target.size))
+
+
+def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
+    """Hold a side back, a tick away from what we show on the other side at another venue.
+
+    Messages reach two venues at two times: a bid that moves up to where our ask still stands elsewhere would cross
+    ourselves until that ask has moved. Such a side stops a tick short; the next pass, which sees the other side moved,
+    takes it the rest of the way.
+
+    Args:
+        target: What to show, (venues, 2, n).
+        shown: What stands or is on its way, (venues, 2, n).
+        ticks: Tick class columns of the n contracts.
+
+    Returns:
+        The target where nothing would meet, else a copy with the sides held back; one without room is not shown.
+    """
+    venues = len(target.price)
+    standing_bid = shown.price[:, BID, :]
+    standing_ask = np.where(shown.size[:, ASK, :] > 0, shown.price[:, ASK, :], _FAR)
+    result = target
+    for venue in range(venues):
+        others = [row for row in range(venues) if row != venue]
+        if not others:
+            break
+        for side, wall in ((BID, standing_ask[others].min(axis=0)), (ASK, standing_bid[others].max(axis=0))):
+            price, size = target.price[venue, side], target.size[venue, side]
+            meets = np.flatnonzero((size > 0) & (_OUTWARD[side, 0] * (price - wall) >= 0) & (wall > 0))
+            if not len(meets):
+                continue
+            if result is target:
+                result = target.copy()
+            step = next_down if side == BID else next_up
+            held = step(wall[meets], TickColumns(below=ticks.below[meets], above=ticks.above[meets]))
+            result.price[venue, side, meets] = held
+            result.size[venue, side, meets[held == 0]] = 0
+    return result
 
 
 def diff(target: Ladder, shown: Ladder) -> Mask:

@@ -41,7 +41,7 @@ from domain.events import (
 from domain.price import TickClass, tick_columns
 from domain.state import pack, unpack
 from quoting import target
-from quoting.ladder import Ladder, diff, hold, rows
+from quoting.ladder import Ladder, diff, hold, keep_apart, rows
 from quoting.latches import Latches
 from quoting.market import NEVER, Market
 from quoting.mmp import Protection
@@ -318,6 +318,7 @@ class Quoter:
             requote_ticks=settings.requote_ticks,
             replenish_share=settings.replenish_share,
         )
+        book = keep_apart(book, shown.book, self._ticks)
         changed = diff(book, shown.book)
         if not changed.any():
             self._plan()

@@ -24,6 +24,6 @@ SURVIVORS: Final = frozenset({"gate", "orders", "positions"})
 class StageFactory(Protocol):
     """Builds the stages of one underlying, in the order in which they see an event."""
 
-    def __call__(self, run: RunStarted, chain: ChainListed) -> Sequence[Stage]:
+    def __call__(self, run: RunStarted, chain: ChainListed, /) -> Sequence[Stage]:
         """The stages of `chain.underlying`."""
         ...

@@ -151,7 +151,7 @@ def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bo
         if is_resume and folder.interrupted.exists():
             control.submit(operator(ResumeQuoting, launch.recording.underlying, "resumed after an interrupt"))
             folder.interrupted.unlink()
-        view.begin(launch.recording)
+        view.begin(launch.recording, launch.listed)
         with view:
             outcome = launch.go()
         launch.close()

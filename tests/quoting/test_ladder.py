@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from domain.price import NICKEL_DIME, PENNY, TickClass, is_on_tick
-from quoting.ladder import ASK, BID, Ladder, apply_rows, diff, hold, round_out, rows
+from domain.price import NICKEL_DIME, PENNY, TickClass, is_on_tick, tick_columns
+from quoting.ladder import ASK, BID, Ladder, apply_rows, diff, hold, keep_apart, round_out, rows
 
 Floats = npt.NDArray[np.float64]
 
@@ -114,3 +114,16 @@ def test_a_late_fill_at_another_price_changes_nothing() -> None:
     book.price[0, ASK, 0], book.size[0, ASK, 0] = 5_000, 4
     book.trade(0, 0, "sell", 2, 4_900)
     assert book.size[0, ASK, 0] == 4
+
+
+def test_a_side_stops_short_of_what_we_show_elsewhere() -> None:
+    """Venue 0 asks 1.00 and venue 1 bids 0.90: a new bid of 1.00 stops at 0.95, a new ask of 0.90 at 0.95."""
+    ticks = tick_columns([NICKEL_DIME], np.zeros(1, np.int64))
+    shown = Ladder(np.array([[[8_000], [10_000]], [[9_000], [11_000]]]), np.full((2, 2, 1), 5))
+    target = Ladder(np.array([[[10_000], [12_000]], [[10_000], [12_000]]]), np.full((2, 2, 1), 5))
+    held = keep_apart(target, shown, ticks)
+    assert held.price[:, 0, 0].tolist() == [10_000, 9_500]
+    assert held.price[:, 1, 0].tolist() == [12_000, 12_000]
+    lower = Ladder(np.array([[[7_000], [9_000]], [[7_000], [9_000]]]), np.full((2, 2, 1), 5))
+    assert keep_apart(lower, shown, ticks).price[:, 1, 0].tolist() == [9_500, 9_000]
+    assert keep_apart(shown, shown, ticks) is shown
