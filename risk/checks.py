@@ -120,12 +120,12 @@ def entry_reasons(
             reasons[fresh] = code
             breaches.append(Breach(check, float(value[fresh].max()) / scale, limit, int(np.count_nonzero(fresh))))
 
-    places = (bid_size > 0) | (ask_size > 0)
+    has_bid, has_ask = bid_size > 0, ask_size > 0
     if blocked is not None:
         code, value, limit = blocked
-        fail(places, code, code.name.lower(), np.full(len(frame), value), limit)
+        fail(has_bid | has_ask, code, code.name.lower(), np.full(len(frame), value), limit)
     cap, floor = (bounds[where] for bounds in market.price_bounds())
-    offer = np.where(ask_size > 0, ask, FAR)
+    offer = np.where(has_ask, ask, FAR)
     high, low = bid > cap, offer < floor
     outside = high | low
     if outside.any():
@@ -144,8 +144,8 @@ def entry_reasons(
     if crossed.any():
         fail(crossed, QuoteRefusal.CROSSED, "crossed", bid - offer, 0.0, PRICE_SCALE)
     below, above = market.tick_below[where], market.tick_above[where]
-    off = _off_tick(bid, below, above) | _off_tick(ask, below, above) | (bid < 0) | (ask < 0)
-    off |= (bid == 0) & (bid_size > 0) | (ask == 0) & (ask_size > 0)
+    off = _off_tick(bid, below, above) | _off_tick(ask, below, above)
+    off |= ((bid > 0) != has_bid) | ((ask > 0) != has_ask)  # a size without a price, or a price below 0
     if off.any():
         fail(off, QuoteRefusal.OFF_TICK, "tick", off.astype(np.int64), 0.0)
     if outside.any():
