@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from axiom.control import NoControl
+from axiom.finish import problems
+from axiom.launch import resume
+from axiom.runs import RunFolder
+from streams.embedded import Outcome
 from streams.journal import JournalReader, segments
 
 if TYPE_CHECKING:
@@ -19,9 +24,7 @@ Finished = tuple["Axiom", dict[str, Any]]
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "12345"])
-def test_another_process_and_hash_seed_give_the_same_digest(
-    axiom: Axiom, finished: Finished, hash_seed: str
-) -> None:
+def test_another_process_and_hash_seed_give_the_same_digest(axiom: Axiom, finished: Finished, hash_seed: str) -> None:
     summary = axiom.json("run", "--id", "again", PYTHONHASHSEED=hash_seed)
     assert summary["digest"] == finished[1]["digest"]
     assert summary["problems"] == []
@@ -57,10 +60,11 @@ def test_a_journal_cut_anywhere_resumes_to_the_same_end(axiom: Axiom, finished: 
     draw = random.Random(20)  # noqa: S311  # places to cut
     for number in range(20):
         cut = draw.randrange(first_record, len(whole))
-        run = _cut_copy(source, axiom.runs / f"cut-{number}", whole[:cut], draw)
-        summary = axiom.json("resume", run.name)
-        assert summary["digest"] == finished[1]["digest"], f"cut at byte {cut} of {len(whole)}"
-        assert summary["problems"] == []
+        launch = resume(RunFolder(_cut_copy(source, axiom.runs / f"cut-{number}", whole[:cut], draw)), NoControl())
+        assert launch.go() is Outcome.FINISHED
+        launch.close()
+        assert launch.run.digest.hex() == finished[1]["digest"], f"cut at byte {cut} of {len(whole)}"
+        assert problems(launch) == []
 
 
 def test_kill_minus_nine_in_the_middle_resumes_to_the_same_end(axiom: Axiom, finished: Finished) -> None:
