@@ -224,7 +224,7 @@ class LiveView:
             "  ".join(counts),
             f"P&L {pnl['total']:,.0f}: {parts}, hedging {pnl['hedging']:,.0f}, fees {pnl['fees']:,.0f}",
             f"tick to quote p50 {ticks.get('p50', 0):,.0f} us, p99 {ticks.get('p99', 0):,.0f} us",
-            f"peak memory {summary['peak_rss_mib']:,.0f} MiB, {summary['wall_s']:.1f} s",
+            f"peak memory {summary['peak_rss_mib']:,.0f} MiB, {summary['wall_seconds']:.1f} s",
             f"digest {summary['digest']}",
             f"report {folder.report}",
         ]
