@@ -48,13 +48,14 @@ class FitterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     Attributes:
         interval_ms: Least event time between two fits. 0 fits on every NBBO.
-        first_passes: Passes of the first fit, which starts without early-exercise premiums.
+        first_passes: Passes of the first fit, which starts without early-exercise premiums. Rate and premiums settle
+            each other in about ten; each later fit is one more.
         spot_width_share: One standard error of the underlying's midpoint, as a share of its width.
         forward: How forwards are implied.
     """
 
     interval_ms: int = 1_000
-    first_passes: int = 3
+    first_passes: int = 6
     spot_width_share: float = 0.25
     forward: ForwardSettings = msgspec.field(default_factory=ForwardSettings)
 
@@ -154,16 +155,16 @@ class Fitter:
         years = (self._chain.expiry_ns - event.ts_event) / YEAR_NS
         surface, carry = self._surface, self._carry
         premium = self._premium(years, surface, carry)
-        for _ in range(1 if surface is not None else self._settings.first_passes):
+        passes = 1 if surface is not None else self._settings.first_passes
+        for turn in range(passes):
+            if turn:
+                premium = self._premium(years, surface, carry)
             spot_error = max(self._settings.spot_width_share * self._spot_width, 0.5 / PRICE_SCALE)
             forwards = imply_forwards(
                 self._pairs, bid, ask, premium, years, self._spot, spot_error, self._settings.forward
             )
-            is_first = surface is None
             surface = fit_surface(observe(self._terms, bid, ask, premium, forwards), forwards, surface)
             carry = _forward_frame(forwards)
-            if is_first:
-                premium = self._premium(years, surface, carry)
         if surface is None or carry is None or not surface.quotes.any():
             return ()
         self._surface, self._carry, self._fitted_ts, self._is_dirty = surface, carry, event.ts_event, False

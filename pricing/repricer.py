@@ -108,6 +108,10 @@ class _Anchor:
 class Repricer:
     """Stage: values one chain.
 
+    The expansion between surfaces is off by at most 0.6 cents in theo and 0.014 in delta after a move of 1 % at a rate
+    of 5 % and strikes 40 % either way, 0.02 cents for 99 % of contracts, and by the square of the move elsewhere; the
+    worst contracts stand next to their exercise boundary.
+
     Deltas are with respect to the spot of the expiry; its basis against the underlying (about 1e-4) is not applied.
     """
 
