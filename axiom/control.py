@@ -130,7 +130,7 @@ class ControlServer:
             except (InputError, msgspec.MsgspecError) as error:
                 result = {"applied": False, "error": str(error)}
             except queue.Empty:
-                result = {"applied": False, "error": "the run did not answer in time"}
+                result = {"applied": False, "error": "the run did not answer in time; it may yet apply the command"}
             connection.sendall(json.dumps(result).encode() + b"\n")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final, TextIO, get_args
 
@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from domain.metrics import MetricName
 
 LOOPBACK: Final = "127.0.0.1"
-_SECRET: Final = re.compile(r"pass|secret|token|api_?key|credential|seal_key", re.IGNORECASE)
+REDACTED: Final = "[redacted]"
+_SECRET: Final = re.compile(r"passw|passphrase|secret|token|api_?key|credential|seal_key", re.IGNORECASE)
 _BUCKETS: Final = tuple(base * scale for scale in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0) for base in (1.0, 2.0, 5.0))
 _COUNTED: Final = frozenset(
     {
@@ -34,11 +35,16 @@ _GAUGES: Final = frozenset({"risk.pnl.total", "risk.exposure.delta", "run.event_
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the values of fields whose names look like secrets."""
-    for name in event:
-        if _SECRET.search(name):
-            event[name] = "[redacted]"
+    """Replace the values of fields whose names look like secrets, in nested ones too."""
+    for name, value in event.items():
+        event[name] = REDACTED if _SECRET.search(name) else _redacted(value)
     return event
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: REDACTED if _SECRET.search(str(name)) else _redacted(item) for name, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def configure_logs(path: Path | None = None, level: int = 20) -> TextIO:
