@@ -31,12 +31,12 @@ class HedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         InputError: A value is out of range.
     """
 
-    risk_aversion: float = 1e-3
+    risk_aversion: float = 1e-4
     fee: float = 0.003
     rate: float = 0.0
     horizon_years: float = 0.0
     min_band: float = 10.0
-    max_band: float = 300.0
+    max_band: float = 1_000.0
     edge_fraction: float = 1.0
     max_clip: int = 500
     lot: int = 1

@@ -20,7 +20,7 @@ class Desk:
     """Drives one hedger. Stock at 100.00 by 100.02; `shares` is the true position of stock."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - any field
-        self.settings = HedgerSettings(**settings)
+        self.settings = HedgerSettings(**{"risk_aversion": 1e-3, "max_band": 300.0, **settings})
         self.hedger = Hedger(self.settings, "XYZ")
         self.now = OPEN
         self.shares = 0

@@ -36,7 +36,7 @@ class World:
         chain = Chain("XYZ", dt.date(2015, 12, 24), [contract])
         ticks = {"XYZ": NICKEL_DIME}
         self.now = OPEN
-        self.hedger = Hedger(HedgerSettings(), "XYZ")
+        self.hedger = Hedger(HedgerSettings(risk_aversion=1e-3, max_band=300.0), "XYZ")
         self.book = OrderBook(chain, "XYZ")
         self.router = Router(chain, ticks, SIMULATED, PARTY, RouterSettings(), "20151224", "0")
         self.venues = {
