@@ -119,7 +119,7 @@ def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
 
     Args:
         target: What to show, (venues, 2, n).
-        shown: What stands or is on its way, (venues, 2, n).
+        shown: The best that may stand, now or until messages on their way arrive, (venues, 2, n).
         ticks: Tick class columns of the n contracts.
 
     Returns:
@@ -145,6 +145,22 @@ def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
             result.price[venue, side, meets] = held
             result.size[venue, side, meets[held == 0]] = 0
     return result
+
+
+def innermost(first: Units, second: Units) -> Units:
+    """The better price of two on each side: the higher bid, the lower ask; the only one where the other is absent.
+
+    Args:
+        first: Units, (2, n), 0 where a side is absent.
+        second: The same.
+
+    Returns:
+        Units, int64, (2, n).
+    """
+    out = np.maximum(first, second)
+    both = (first[ASK] > 0) & (second[ASK] > 0)
+    out[ASK] = np.where(both, np.minimum(first[ASK], second[ASK]), out[ASK])
+    return out
 
 
 def diff(target: Ladder, shown: Ladder) -> Mask:

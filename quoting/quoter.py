@@ -48,7 +48,7 @@ from quoting.mmp import Protection
 from quoting.settings import QuotingSettings
 from quoting.shown import Shown
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _NS: Final = 1_000_000_000
 _NOTHING: Final[tuple[Event, ...]] = ()
 
@@ -318,7 +318,7 @@ class Quoter:
             requote_ticks=settings.requote_ticks,
             replenish_share=settings.replenish_share,
         )
-        book = keep_apart(book, shown.book, self._ticks)
+        book = keep_apart(book, shown.may_stand(), self._ticks)
         changed = diff(book, shown.book)
         if not changed.any():
             self._plan()

@@ -1,7 +1,8 @@
 """What we show at each venue, as far as we know: the last that was sent, less what was refused, canceled or filled.
 
 A venue takes our messages in the order in which we send them, so that the last quote sent is what will stand there.
-Each entry remembers the mass quote that wrote it: an answer to an earlier one leaves it alone.
+Each entry remembers the mass quote that wrote it: an answer to an earlier one leaves it alone. It also remembers the
+best prices that stood before: until the venue has answered, those may be what others see.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from domain.commands import Side
 from domain.frames import QuoteRefusalFrame
-from quoting.ladder import Ladder, Mask
+from quoting.ladder import Ladder, Mask, Units, innermost
 
 Ints = npt.NDArray[np.int64]
 
@@ -51,7 +52,7 @@ class Shown:
         self.away_until: Ints = np.zeros(shape, dtype=np.int64)
         self.last_away = 0
         self._written_by: Ints = np.zeros(shape, dtype=np.int64)
-        self._had_quote: Mask = np.zeros(shape, dtype=np.bool_)
+        self._before: Units = np.zeros((shape[0], 2, shape[1]), dtype=np.int64)
         self._acknowledged: Ints = np.zeros(len(venues), dtype=np.int64)
         self._awaiting: list[list[_Awaited]] = [[] for _ in venues]
 
@@ -90,16 +91,41 @@ class Shown:
 
     def sent(self, book: Ladder, mask: Mask, number: int, ts: int) -> None:
         """Take over what was just sent: the entries of a mask, in the mass quote of that number."""
-        for awaiting, entries in zip(self._awaiting, np.count_nonzero(mask, axis=1).tolist(), strict=True):
+        for row, entries in enumerate(np.count_nonzero(mask, axis=1).tolist()):
             if entries:
-                awaiting.append(_Awaited(number, ts, entries))
-        had = self.book.size.any(axis=1)
-        self._had_quote = np.where(mask, had, self._had_quote)
+                self._remember(row, mask[row])
+                self._awaiting[row].append(_Awaited(number, ts, entries))
         self._written_by[mask] = number
         self.book = book
 
+    def may_stand(self) -> Ladder:
+        """The best prices of ours that others may see, (venues, 2, n): those of the book where all is answered."""
+        rows = [row for row, awaiting in enumerate(self._awaiting) if awaiting]
+        if not rows:
+            return self.book
+        price = self.book.price.copy()
+        for row in rows:
+            unsure = self._is_unsure(row)
+            price[row] = np.where(unsure, innermost(self._before[row], price[row]), price[row])
+        return Ladder(price, (price > 0).astype(np.int64))
+
+    def _is_unsure(self, row: int) -> Mask:
+        """Where a venue has not answered what was sent last, (n,). A cancel of ours on its way is about all entries."""
+        if any(awaited.key < 0 for awaited in self._awaiting[row]):
+            return np.ones(self._written_by.shape[1], dtype=np.bool_)
+        unsure: Mask = self._written_by[row] > self._acknowledged[row]
+        return unsure
+
+    def _remember(self, row: int, mask: Mask) -> None:
+        """Keep the prices of a venue that are about to be replaced, and any before them that may still stand."""
+        book, before = self.book.price[row], self._before[row]
+        kept = np.where(self._is_unsure(row), innermost(before, book), book) if self._awaiting[row] else book
+        np.copyto(before, kept, where=mask)
+
     def clear(self, venue_row: int | slice = slice(None)) -> None:
         """Nothing of ours is meant to stand at a venue, or anywhere."""
+        for row in range(len(self.venues))[venue_row] if isinstance(venue_row, slice) else (venue_row,):
+            self._remember(row, np.ones(self._written_by.shape[1], dtype=np.bool_))
         self.book.price[venue_row] = 0
         self.book.size[venue_row] = 0
 
@@ -122,7 +148,7 @@ class Shown:
             self.away_until[row, at] = until
             self.last_away = max(self.last_away, until)
             self._written_by[row, at] = 0
-            if earlier := at[self._had_quote[row, at]].tolist():
+            if earlier := at[self._before[row][:, at].any(axis=0)].tolist():
                 stands[venue] = earlier
         return stands
 
@@ -209,5 +235,5 @@ class Shown:
 
 
 _STATE: Final = (
-    "is_up", "is_protected", "away_until", "last_away", "_written_by", "_had_quote", "_acknowledged"
+    "is_up", "is_protected", "away_until", "last_away", "_written_by", "_before", "_acknowledged"
 )  # fmt: skip
