@@ -155,9 +155,11 @@ def entry_reasons(
 
 
 def self_crossed(located: Located, good: Mask | None, resting: RestingQuotes) -> Mask:
-    """Return which entries cross or lock another quote of ours at any venue once the whole message is applied.
+    """Return which entries may meet a quote of ours at another venue: locked or crossed, now or while messages travel.
 
-    Refusing an entry leaves the quote that stood there, which may cross others: so it is asked again until none does.
+    Messages reach two venues at two times, so an entry is held against everything that may stand elsewhere: what works,
+    what is in flight, what this message brings. At its own venue it replaces what stood there. As no entry passes that
+    meets any of it, no two venues ever show quotes of ours that cross, whatever arrives first.
 
     Args:
         located: The entries, length k.
@@ -167,25 +169,23 @@ def self_crossed(located: Located, good: Mask | None, resting: RestingQuotes) ->
     Returns:
         Entries to refuse, shape (k,).
     """
-    frame, rows, n = located.frame, located.rows, resting.contracts
+    frame, n = located.frame, resting.contracts
     refused = np.zeros(len(frame), np.bool_)
-    sending = np.ones(len(frame), np.bool_) if good is None else good.copy()
-    while True:
-        bid, offer = resting.sent_bid.copy(), resting.sent_ask.copy()
-        if good is None and not refused.any():
-            bid[located.where] = frame.bid
-            offer[located.where] = np.where(frame.ask_size > 0, frame.ask, FAR)
-        else:
-            bid[rows[sending]] = frame.bid[sending]
-            offer[rows[sending]] = np.where(frame.ask_size > 0, frame.ask, FAR)[sending]
-        crossed = bid.reshape(-1, n).max(axis=0) >= offer.reshape(-1, n).min(axis=0)
-        if not crossed.any():
-            return refused
-        guilty = sending & crossed[frame.contract] & ((frame.bid_size > 0) | (frame.ask_size > 0))
-        if not guilty.any():
-            return refused
-        refused |= guilty
-        sending &= ~guilty
+    at = located.where if good is None else located.rows[good]
+    bid, offer = frame.bid, np.where(frame.ask_size > 0, frame.ask, FAR)
+    high, low = resting.high_bid.copy(), resting.low_ask.copy()
+    high[at] = np.maximum(high[at], bid if good is None else bid[good])
+    low[at] = np.minimum(low[at], offer if good is None else offer[good])
+    high_at, low_at = high.reshape(-1, n), low.reshape(-1, n)
+    near = high_at.max(axis=0) >= low_at.min(axis=0)
+    if not near.any():
+        return refused
+    asked = np.flatnonzero(near[frame.contract] if good is None else near[frame.contract] & good)
+    own = frame.venue[asked], np.arange(len(asked))
+    bids, offers = high_at[:, frame.contract[asked]], low_at[:, frame.contract[asked]]
+    bids[own], offers[own] = 0, FAR
+    refused[asked] = (bid[asked] >= offers.min(axis=0)) | (offer[asked] <= bids.max(axis=0))
+    return refused
 
 
 def reduces(located: Located, resting: RestingQuotes) -> Mask:

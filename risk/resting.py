@@ -49,6 +49,8 @@ class RestingQuotes:
         self._working_by: Ints = np.zeros(size, np.int64)
         self._bid_size: Ints = np.zeros(size, np.int64)
         self._ask_size: Ints = np.zeros(size, np.int64)
+        self._high_bid: Ints = np.zeros(size, np.int64)
+        self._low_ask: Ints = np.full(size, FAR)
         self._is_dirty = False
         self._in_flight: list[InFlight] = []
         self._number = 0
@@ -69,6 +71,18 @@ class RestingQuotes:
         self._settle()
         return self._ask_size
 
+    @property
+    def high_bid(self) -> Ints:
+        """Highest bid that may stand in each row, units, 0 without one. Shape (venues * contracts,)."""
+        self._settle()
+        return self._high_bid
+
+    @property
+    def low_ask(self) -> Ints:
+        """Lowest offer that may stand in each row, units, FAR without one. Shape (venues * contracts,)."""
+        self._settle()
+        return self._low_ask
+
     def per_contract(self) -> tuple[Ints, Ints]:
         """Return what may trade on bids and on offers of each contract, over all venues. Two of shape (contracts,)."""
         self._settle()
@@ -76,17 +90,9 @@ class RestingQuotes:
         return self._bid_size.reshape(shape).sum(axis=0), self._ask_size.reshape(shape).sum(axis=0)
 
     def best(self, contract: int) -> tuple[int, int]:
-        """Return our highest bid and lowest offer in a contract anywhere, working or in flight; 0 and FAR if none."""
-        rows = np.arange(contract, self.size, self.contracts)
-        bids = np.where(self._working_bid_size[rows] > 0, self._working_bid[rows], 0)
-        asks = np.where(self._working_ask_size[rows] > 0, self._working_ask[rows], FAR)
-        bid, ask = int(bids.max()), int(asks.min())
-        for sent in self._in_flight:
-            mine = sent.is_open & (sent.rows % self.contracts == contract)
-            buys, sells = mine & (sent.bid_size > 0), mine & (sent.ask_size > 0)
-            bid = max(bid, int(sent.bid[buys].max(initial=0)))
-            ask = min(ask, int(sent.ask[sells].min(initial=FAR)))
-        return bid, ask
+        """Return our highest bid and lowest offer in a contract that may stand anywhere; 0 and FAR if none."""
+        rows = slice(contract, None, self.contracts)
+        return int(self.high_bid[rows].max()), int(self.low_ask[rows].min())
 
     def is_known(self, quote_set_id: str) -> bool:
         """Whether a mass quote of that name was sent before."""
@@ -106,8 +112,11 @@ class RestingQuotes:
         bid_size, ask_size = self.bid_size, self.ask_size
         bid_size[where] = np.maximum(bid_size[where], frame.bid_size)
         ask_size[where] = np.maximum(ask_size[where], frame.ask_size)
+        offer = np.where(frame.ask_size > 0, frame.ask, FAR)
+        self._high_bid[where] = np.maximum(self._high_bid[where], frame.bid)
+        self._low_ask[where] = np.minimum(self._low_ask[where], offer)
         self.sent_bid[where] = frame.bid
-        self.sent_ask[where] = np.where(frame.ask_size > 0, frame.ask, FAR)
+        self.sent_ask[where] = offer
         self._number += 1
         self._sent_by[where] = self._number
         self._by_id[quote_set_id] = self._number
@@ -253,21 +262,30 @@ class RestingQuotes:
             return
         np.copyto(self._bid_size, self._working_bid_size)
         np.copyto(self._ask_size, self._working_ask_size)
+        np.copyto(self._high_bid, np.where(self._working_bid_size > 0, self._working_bid, 0))
+        np.copyto(self._low_ask, np.where(self._working_ask_size > 0, self._working_ask, FAR))
         for sent in self._in_flight:
-            rows = sent.rows[sent.is_open]
-            self._bid_size[rows] = np.maximum(self._bid_size[rows], sent.bid_size[sent.is_open])
-            self._ask_size[rows] = np.maximum(self._ask_size[rows], sent.ask_size[sent.is_open])
+            rows, bid_size, ask_size = sent.rows[sent.is_open], sent.bid_size[sent.is_open], sent.ask_size[sent.is_open]
+            self._bid_size[rows] = np.maximum(self._bid_size[rows], bid_size)
+            self._ask_size[rows] = np.maximum(self._ask_size[rows], ask_size)
+            bid = np.where(bid_size > 0, sent.bid[sent.is_open], 0)
+            offer = np.where(ask_size > 0, sent.ask[sent.is_open], FAR)
+            self._high_bid[rows] = np.maximum(self._high_bid[rows], bid)
+            self._low_ask[rows] = np.minimum(self._low_ask[rows], offer)
         self._is_dirty = False
 
     def _work(self, sent: InFlight, mine: npt.NDArray[np.bool_], *, is_certain: bool) -> None:
-        """Entries of a message are working now; where that is uncertain, the larger of the two sizes is."""
+        """Entries of a message are working now; where that is uncertain, the worse of the two on each side is."""
         mine = mine & (self._working_by[sent.rows] < sent.number)
         rows, bid_size, ask_size = sent.rows[mine], sent.bid_size[mine], sent.ask_size[mine]
+        bid, ask = np.where(bid_size > 0, sent.bid[mine], 0), np.where(ask_size > 0, sent.ask[mine], FAR)
         if not is_certain:
-            bid_size = np.maximum(bid_size, self._working_bid_size[rows])
-            ask_size = np.maximum(ask_size, self._working_ask_size[rows])
-        self._working_bid[rows], self._working_bid_size[rows] = sent.bid[mine], bid_size
-        self._working_ask[rows], self._working_ask_size[rows] = sent.ask[mine], ask_size
+            was_bid, was_ask = self._working_bid_size[rows], self._working_ask_size[rows]
+            bid = np.maximum(bid, np.where(was_bid > 0, self._working_bid[rows], 0))
+            ask = np.minimum(ask, np.where(was_ask > 0, self._working_ask[rows], FAR))
+            bid_size, ask_size = np.maximum(bid_size, was_bid), np.maximum(ask_size, was_ask)
+        self._working_bid[rows], self._working_bid_size[rows] = bid, bid_size
+        self._working_ask[rows], self._working_ask_size[rows] = ask, ask_size
         self._working_by[rows] = sent.number
 
     def _retract(self, rows: npt.NDArray[np.intp], number: int) -> None:

@@ -192,18 +192,32 @@ def test_a_quote_across_venues_may_not_cross_or_lock_another_of_ours(desk: Desk)
     assert cleared(desk.place((1, 0, 49_000, 10, 52_000, 10))) != []
 
 
-def test_a_whole_move_is_judged_by_where_it_ends(desk: Desk) -> None:
-    desk.place((0, 0, 48_000, 10, 49_000, 10), (1, 0, 48_000, 10, 49_000, 10))
-    up: list[Row] = [(0, 0, 50_000, 10, 51_000, 10), (1, 0, 50_000, 10, 51_000, 10)]
-    assert cleared(desk.place(*up)) == up
-    assert refused(desk.place((0, 0, 52_000, 10, 53_000, 10))) == {(0, 0): QuoteRefusal.SELF_CROSS}
+def test_at_its_own_venue_a_quote_may_jump_over_what_it_replaces(desk: Desk) -> None:
+    desk.place((0, 0, 48_000, 10, 49_000, 10))
+    up: Row = (0, 0, 50_000, 10, 51_000, 10)
+    assert cleared(desk.place(up)) == [up]
 
 
-def test_refusing_one_entry_of_a_move_does_not_leave_the_others_crossed(desk: Desk) -> None:
-    desk.place((0, 0, 48_000, 10, 49_000, 10), (1, 0, 48_000, 10, 49_000, 10))
-    events = desk.place((0, 0, 50_000, 10, 51_000, 10), (1, 0, 50_000, 500, 51_000, 10))
+def test_a_bid_waits_until_our_offer_elsewhere_has_moved(desk: Desk) -> None:
+    desk.place((0, 0, 47_000, 10, 49_000, 10), (1, 0, 47_000, 10, 49_000, 10), name="first")
+    desk.ack(0, "first", 1)
+    desk.ack(1, "first", 1)
+    both: list[Row] = [(0, 0, 49_000, 10, 51_000, 10), (1, 0, 49_000, 10, 51_000, 10)]
+    assert refused(desk.place(*both)) == {(0, 0): QuoteRefusal.SELF_CROSS, (1, 0): QuoteRefusal.SELF_CROSS}
+    short_of_it: list[Row] = [(0, 0, 48_000, 10, 51_000, 10), (1, 0, 48_000, 10, 51_000, 10)]
+    assert cleared(desk.place(*short_of_it, name="second")) == short_of_it
+    assert set(refused(desk.place(*both)).values()) == {QuoteRefusal.SELF_CROSS}, "the move is not answered yet"
+    desk.ack(0, "second", 1)
+    desk.ack(1, "second", 1)
+    assert cleared(desk.place(*both)) == both
+
+
+def test_a_refused_entry_leaves_what_stood_there_in_the_way_of_others(desk: Desk) -> None:
+    desk.place((0, 0, 48_000, 10, 49_000, 10), name="first")
+    desk.ack(0, "first", 1)
+    events = desk.place((0, 0, 50_000, 500, 51_000, 10), (1, 0, 50_000, 10, 51_000, 10))
     assert cleared(events) == []
-    assert refused(events) == {(0, 0): QuoteRefusal.SELF_CROSS, (1, 0): QuoteRefusal.SIZE}
+    assert refused(events) == {(0, 0): QuoteRefusal.SIZE, (1, 0): QuoteRefusal.SELF_CROSS}
 
 
 def test_a_quote_may_not_reach_an_order_of_ours(desk: Desk) -> None:
@@ -351,3 +365,16 @@ def test_a_quote_that_a_venue_refused_to_move_still_stands_for_the_self_cross(de
     desk.ack(0, "second", 0, refused=[0])
     assert refused(desk.place((1, 0, 49_000, 10, 51_000, 10))) == {(1, 0): QuoteRefusal.SELF_CROSS}
     assert refused(desk.place((1, 0, 47_000, 10, 51_000, 10))) == {}
+
+
+def test_a_message_that_was_never_answered_counts_as_taken_and_as_lost(desk: Desk) -> None:
+    desk.limit(worst_delta=1_000)
+    desk.place((0, 0, 48_000, 5, 50_000, 5), name="first")
+    desk.ack(0, "first", 1)
+    desk.place((0, 0, 45_000, 10, 47_000, 1), name="lost")
+    desk.place((0, 2, 45_000, 1, 0, 0), name="next")
+    desk.ack(0, "next", 1)
+    assert refused(desk.place((0, 4, 45_000, 10, 0, 0))) != {}, "10 and 1 may be bought"
+    assert refused(desk.place((0, 4, 45_000, 9, 0, 0))) == {}
+    assert refused(desk.place((1, 0, 0, 0, 48_000, 1))) == {(1, 0): QuoteRefusal.SELF_CROSS}
+    assert refused(desk.place((1, 0, 47_000, 0, 49_000, 1))) == {}
