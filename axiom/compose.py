@@ -91,7 +91,11 @@ class Composer:
 
     def outlet(self, settings: Settings, underlying: str, ports: Sequence[VenuePort]) -> DirectOutlet:
         """The way out: what the gate of `underlying` issued, and nothing else."""
-        return DirectOutlet({gate_name(underlying): ClearanceLedger(self._sealer)}, ports, settings.run.max_entries)
+        return DirectOutlet(self.ledgers(underlying), ports, settings.run.max_entries)
+
+    def ledgers(self, underlying: str) -> dict[str, ClearanceLedger]:
+        """What the outlet verifies with, by gate."""
+        return {gate_name(underlying): ClearanceLedger(self._sealer)}
 
 
 def gate_name(underlying: str) -> str:

@@ -46,7 +46,7 @@ def open_recording(config: RunConfig, settings: Settings) -> Recording:
     if config.source == "lean":
         return open_lean(Path(config.path), config.underlying, date)
     if config.source == "massive-files":
-        return open_massive_files(Path(config.path), config.underlying, date)
+        return open_massive_files(Path(config.path), config.underlying, date, settings.massive)
     raise InputError("unknown source", field="source", value=config.source, known="lean, massive-files, synthetic")
 
 

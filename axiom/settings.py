@@ -27,6 +27,7 @@ from routing.exchange import ExchangeSettings
 from routing.misbehaviour import Misbehaviour
 from routing.order_state import OrderBookSettings
 from routing.router import RouterSettings
+from streams.massive_files import MassiveFileSettings
 from streams.synthetic_settings import SyntheticSettings
 
 ENV_PREFIX: Final = "AXIOM_SET_"
@@ -91,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     orders: OrderBookSettings = msgspec.field(default_factory=OrderBookSettings)
     exchange: ExchangeSettings = msgspec.field(default_factory=ExchangeSettings)
     synthetic: SyntheticSettings = msgspec.field(default_factory=SyntheticSettings)
+    massive: MassiveFileSettings = msgspec.field(default_factory=MassiveFileSettings)
     misbehaviour: dict[str, Misbehaviour] = msgspec.field(default_factory=dict)
 
     def to_json(self) -> str:

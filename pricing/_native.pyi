@@ -1,10 +1,12 @@
-"""Types of the native module; pricing.backend is its only door for everything but the kernels themselves."""
+# Types of the native module; pricing.backend is its only door for everything but the kernels themselves.
+
+from typing import TypeAlias
 
 from numpy import float64, int8
 from numpy.typing import NDArray
 
-_Array = NDArray[float64]
-_Status = NDArray[int8]
+_Array: TypeAlias = NDArray[float64]
+_Status: TypeAlias = NDArray[int8]
 
 def supported_isas() -> list[str]: ...
 def isa() -> str: ...

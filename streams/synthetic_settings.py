@@ -49,7 +49,7 @@ class SyntheticSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     symbol: str = "SYN"
     trade_date: str = "2026-03-02"
     session_minutes: int = 15
-    step_ms: int = 1_000
+    step_ms: int = 2_000
     contracts: int = 2_000
     tick: Literal["penny", "penny_all", "nickel_dime"] = "penny"
     spot: float = 250.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from axiom.cli.options import AsJson, RunName, RunsRoot
@@ -16,6 +18,7 @@ from axiom.control import ADDRESS_FILE
 from axiom.doctor import examine
 from axiom.finish import rebuild
 from axiom.runs import ROOT, RunFolder
+from axiom.settings import load
 from axiom.tail import follow, print_event, topic_of
 from domain.topics import TOPICS
 from streams.journal import JournalReader
@@ -34,6 +37,7 @@ def register(app: typer.Typer) -> None:
         ("tail", tail_command),
         ("topics", topics_command),
         ("doctor", doctor_command),
+        ("settings", settings_command),
     ):
         app.command(name)(command)
 
@@ -141,3 +145,10 @@ def doctor_command(runs: RunsRoot = Path("runs"), as_json: AsJson = False) -> No
         say(f"{'ok ' if finding.is_present else '-- '} {finding.name:22} {finding.detail}")
         if not finding.is_present:
             say(f"    {finding.cost}")
+
+
+def settings_command(
+    settings: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+) -> None:
+    """Print the settings that a run would have, every section and key, as JSON."""
+    say(msgspec.json.format(load(settings, os.environ).to_json(), indent=2))

@@ -19,7 +19,7 @@ from streams.embedded import Outcome
 from streams.journal import JournalReader, segments
 
 if TYPE_CHECKING:
-    from conftest import Axiom
+    from tests.e2e.conftest import Axiom
 
 Finished = tuple["Axiom", dict[str, Any]]
 

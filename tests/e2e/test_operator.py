@@ -23,9 +23,8 @@ from streams.journal import JournalReader, segments
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Axiom
-
     from domain.events_base import Event
+    from tests.e2e.conftest import Axiom
 
 LIMIT_S = 60.0
 
