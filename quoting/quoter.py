@@ -318,7 +318,9 @@ class Quoter:
             requote_ticks=settings.requote_ticks,
             replenish_share=settings.replenish_share,
         )
-        book = keep_apart(book, shown.may_stand(), self._ticks)
+        apart = keep_apart(book, shown.may_stand(), self._ticks)
+        if apart is not book:  # sides wait a tick away until the venues have answered: look again at the next timer
+            book, self._next_pass = apart, event.ts_event
         changed = diff(book, shown.book)
         if not changed.any():
             self._plan()
