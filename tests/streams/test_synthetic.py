@@ -28,7 +28,7 @@ from streams.recorded import FeedItem
 from streams.synthetic import SyntheticMarket, SyntheticSettings, expiry_dates, list_contracts
 from streams.synthetic_model import SpotAndVol
 
-SMALL = SyntheticSettings(contracts=200, session_minutes=2)
+SMALL = SyntheticSettings(step_ms=1_000, contracts=200, session_minutes=2)
 
 
 @pytest.fixture(scope="module")
