@@ -62,7 +62,7 @@ class Composer:
                 self._sealer,
                 gate_name(chain.underlying),
                 chain.underlying,
-                len(self.venues),
+                1 + max(quoted),
             ),
         )
 

@@ -21,11 +21,12 @@ from axiom.control import ADDRESS_FILE, ControlServer, send_command
 from axiom.finish import finish
 from axiom.launch import operator, resume, start
 from axiom.live import LiveView
+from axiom.progress import ProgressLines
 from axiom.runs import ROOT, RunConfig, RunFolder
 from axiom.telemetry import PrometheusMetrics, configure_logs
 from domain.commands import ResumeQuoting
 from domain.errors import InputError
-from streams.embedded import Outcome
+from streams.embedded import Outcome, Sink
 
 INTERRUPTED = 130
 SOURCES = ("lean", "massive-files", "synthetic")
@@ -147,7 +148,10 @@ def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bo
     if not as_json:
         say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
     try:
-        launch = (resume if is_resume else start)(folder, control, [view], metrics)
+        sinks: list[Sink] = [view]
+        launch = (resume if is_resume else start)(folder, control, sinks, metrics)
+        if not sys.stdout.isatty():
+            sinks.append(ProgressLines(launch.recording))
         if is_resume and folder.interrupted.exists():
             control.submit(operator(ResumeQuoting, launch.recording.underlying, "resumed after an interrupt"))
             folder.interrupted.unlink()
