@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ CONFIG: Final = "run.json"
 SUMMARY: Final = "summary.json"
 FACTS: Final = "facts.json"
 _KEPT_SNAPSHOTS: Final = 3
+_NAME: Final = re.compile(r"(?!last$)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +55,10 @@ class RunFolder:
         """A new folder that holds the configuration.
 
         Raises:
-            InputError: A run of this name exists.
+            InputError: A run of this name exists, or the name is none for a folder. `last` means the newest.
         """
+        if not _NAME.fullmatch(config.run):
+            raise InputError("a run is named by letters, digits, '.', '_' and '-'", field="id", value=config.run)
         folder = cls(root / config.run)
         if folder.path.exists():
             raise InputError("run exists already", field="run", value=config.run)

@@ -152,13 +152,15 @@ def _convert(tree: Any) -> Settings:  # noqa: ANN401  # what a TOML or JSON file
         found = _UNKNOWN.search(str(error))
         if found:
             key = ".".join(part for part in (found["path"], found["name"]) if part)
-            raise SettingsError(f"settings: unknown key '{key}'", field=key, value=None) from error
+            raise SettingsError(f"settings: unknown key '{key}'", field=key, value=None) from error  # it may be a secret
         refused = _REFUSED.match(str(error))
         key = refused["path"] if refused else ""
-        value = functools.reduce(
-            lambda node, part: node.get(part) if isinstance(node, dict) else None, key.split("."), tree
-        )
-        raise SettingsError(f"settings: {error}", field=key or "settings", value=value) from error
+        raise SettingsError(f"settings: {error}", field=key or "settings", value=_at(tree, key)) from error
     except InputError as error:
         fields = {"field": error.fields.get("field"), "value": error.fields.get("value")}
         raise SettingsError(f"settings: {error.message}", **fields) from error
+
+
+def _at(tree: Any, key: str) -> Any:  # noqa: ANN401  # what a TOML or JSON file may hold
+    """What stands at a dotted key; None where nothing does."""
+    return functools.reduce(lambda node, part: node.get(part) if isinstance(node, dict) else None, key.split("."), tree)

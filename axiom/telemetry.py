@@ -12,6 +12,7 @@ import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from domain.errors import InputError
 from domain.metrics import MetricName
 
 LOOPBACK: Final = "127.0.0.1"
@@ -98,8 +99,17 @@ class PrometheusMetrics:
         self._child(self._histograms, name, label).observe(value)
 
     def serve(self, port: int) -> int:
-        """Serve the registry on loopback; port 0 takes a free one. Returns the port."""
-        server, _ = start_http_server(port, addr=LOOPBACK, registry=self.registry)
+        """Serve the registry on loopback; port 0 takes a free one. Returns the port.
+
+        Raises:
+            InputError: There is no such port, or it is taken.
+        """
+        try:
+            server, _ = start_http_server(port, addr=LOOPBACK, registry=self.registry)
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                "metrics port cannot be used", field="metrics_port", value=port, error=str(error)
+            ) from error
         return int(server.server_address[1])
 
     def _child(self, family: dict[str, Any], name: str, label: str) -> Any:  # noqa: ANN401  # a labelled child has no public type

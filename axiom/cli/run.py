@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+import math
 import os
+import shutil
 import signal
 import sys
 import time
@@ -25,8 +27,9 @@ from axiom.progress import ProgressLines
 from axiom.runs import ROOT, RunConfig, RunFolder
 from axiom.telemetry import PrometheusMetrics, configure_logs
 from domain.commands import ResumeQuoting
-from domain.errors import InputError
+from domain.errors import AxiomError, InputError
 from streams.embedded import Outcome, Sink
+from streams.journal import segments
 
 INTERRUPTED = 130
 SOURCES = ("lean", "massive-files", "synthetic")
@@ -62,20 +65,25 @@ def run_command(  # one parameter for each option
         underlying, date = loaded.synthetic.symbol, loaded.synthetic.trade_date
     elif path is None or not underlying or not date:
         raise InputError("a recorded run needs --path, --underlying and --date", field="source", value=source)
-    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
+    day, stamp = parse_date(date), dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
     config = RunConfig(
-        run=run_id or f"{parse_date(date):%Y%m%d}-{underlying}-{source}-{stamp}-{os.getpid()}",
+        run=run_id or f"{day:%Y%m%d}-{underlying}-{source}-{stamp}-{os.getpid()}",
         source=source,
         path="" if path is None else str(path.resolve()),
         underlying=underlying,
-        trade_date=date,
+        trade_date=day.isoformat(),
         speed=parse_speed(speed),
         venues=venues,
         positions="" if positions is None else str(positions.resolve()),
         settings=loaded.to_json(),
     )
     folder = RunFolder.create(runs, config)
-    _drive(folder, is_resume=False, metrics_port=metrics_port, as_json=as_json)
+    try:
+        _drive(folder, is_resume=False, metrics_port=metrics_port, as_json=as_json)
+    except AxiomError:
+        if not segments(folder.journal):  # refused before its first input: the name is free again
+            shutil.rmtree(folder.path)
+        raise
 
 
 def resume_command(
@@ -118,7 +126,7 @@ def parse_speed(text: str) -> float:
         speed = float(text)
     except ValueError:
         speed = -1.0
-    if not speed > 0:
+    if not (speed > 0 and math.isfinite(speed)):
         raise InputError("speed must be max or a positive number", field="speed", value=text)
     return speed
 
@@ -137,12 +145,12 @@ def parse_date(text: str) -> dt.date:
 
 def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bool) -> None:
     began = time.monotonic()
+    metrics = PrometheusMetrics()
+    port = metrics.serve(metrics_port)
     log = configure_logs(folder.log)
     (folder.path / "pid").write_text(str(os.getpid()))
     control = ControlServer(folder.path)
     _stop_on_signals(control)
-    metrics = PrometheusMetrics()
-    port = metrics.serve(metrics_port)
     view = LiveView(is_shown=sys.stdout.isatty() and not as_json, metrics=metrics)
     structlog.get_logger().info("run.started", run=folder.path.name, metrics=f"http://127.0.0.1:{port}/metrics")
     if not as_json:
@@ -165,7 +173,11 @@ def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bo
     structlog.get_logger().info("run.stopped", run=folder.path.name, outcome=outcome.value)
     if outcome is Outcome.STOPPED:
         folder.interrupted.touch()
-        say(f"interrupted: quotes are cancelled; go on with: axiom resume {folder.path.name}")
+        name = folder.path.name
+        if as_json:
+            print_json({"run": name, "outcome": outcome.value, "digest": launch.run.digest.hex()})
+        else:
+            say(f"interrupted: quotes are cancelled; go on with: axiom resume {name}")
         raise typer.Exit(INTERRUPTED)
     summary = finish(folder, launch, wall_s=time.monotonic() - began)
     log.flush()
