@@ -4,8 +4,9 @@ Between two marks of an option with Greeks of the earlier one, spot moved by dS,
 
     delta dS,   gamma dS^2 / 2,   vega dv,   theta dt,   and the rest up to the change of its mark.
 
-`rest` holds the higher orders, and all of it where the earlier mark had no Greeks. Parts accumulate by compensated sums
-(Neumaier), so that they close with the whole after any number of marks.
+`rest` holds the higher orders, and all of it where the earlier mark had no Greeks. Where the later mark has no
+volatility, as at the expiry, there is no vega part and the others stand. Parts accumulate by compensated sums (Neumaier),
+so that they close with the whole after any number of marks.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def explain(before: Marks, after: Marks, held: npt.NDArray[np.intp], size: Float
     d_spot = after.spot - before.spot
     d_time = (after.ts - before.ts) / YEAR_NS
     d_vol = after.vol[held] - before.vol[held]
+    d_vol[~np.isfinite(d_vol)] = 0.0
     delta, gamma, vega, theta = before.greeks[:, held]
     terms = np.stack([delta * d_spot, gamma * (d_spot * d_spot / 2), vega * d_vol, theta * d_time])
     terms[:, ~np.isfinite(terms).all(axis=0)] = 0.0

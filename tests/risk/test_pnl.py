@@ -241,6 +241,20 @@ def test_moves_are_split_by_the_greeks_of_the_earlier_mark(day: Day) -> None:
     assert parts(marked) == pytest.approx(change | {"rest": 2_000 - sum(change.values())})
 
 
+def test_at_the_expiry_the_move_of_the_underlying_is_still_delta(day: Day) -> None:
+    day.underlying(100.0)
+    day.theos(5.0, delta=0.5, gamma=0.0, vega=20.0, theta=0.0, vol=0.3)
+    day.nbbo(4.9, 5.1)
+    day.imported({0: 10})
+    day.mark()
+    day.underlying(102.0)
+    day.nbbo(5.8, 6.2)
+    day.theos(np.nan, delta=np.nan, gamma=np.nan, vega=np.nan, theta=np.nan, vol=np.nan, status=1)
+    assert parts(day.mark()) == pytest.approx({"delta": 1_000.0})
+    day.underlying(103.0)
+    assert parts(day.mark()) == pytest.approx({"delta": 1_000.0}), "no Greeks, no parts"
+
+
 def test_a_bust_takes_back_spread_and_fee(day: Day) -> None:
     day.underlying(100.0)
     day.theos(5.0)
