@@ -82,8 +82,8 @@ def hedge_to_zero(delta: float, settings: HedgerSettings) -> Hedge | None:
 class Hedger:
     """Stage: exposures in, `HedgeDecided` and `RequestOrder` out.
 
-    It hedges only while the session is open and the kill switch is not engaged (the gate's `KillSwitchEngaged`, not the
-    command, which may be refused). `Flatten` takes the band away until `ResumeQuoting`.
+    It hedges only while the session is open, before its scheduled close, and the kill switch is not engaged (the gate's
+    `KillSwitchEngaged`, not the command, which may be refused). `Flatten` takes the band away until `ResumeQuoting`.
     """
 
     name = "hedger"
@@ -110,6 +110,7 @@ class Hedger:
         self._exposure = KnownExposure()
         self._hedge = HedgeInFlight()
         self._is_open = False
+        self._close_ts = 0
         self._is_killed = False
         self._is_flattening = False
         self._not_before = 0
@@ -132,7 +133,7 @@ class Hedger:
             case OrderRouted() | OrderRefused() | OrderStateChanged() | OrderFilled():
                 self._follow(event)
             case SessionChanged():
-                self._is_open = event.state == "open"
+                self._is_open, self._close_ts = event.state == "open", event.close_ts
             case KillSwitchEngaged() if self._is_for_us(event):
                 self._is_killed = True
             case KillSwitchReleased() if self._is_for_us(event):
@@ -151,9 +152,9 @@ class Hedger:
 
     # --- deciding -----------------------------------------------------------------------------------------------------
     def _decide(self, event: Event) -> Sequence[Event]:
-        known = self._exposure
-        is_held = self._hedge.is_open or self._is_killed or not self._is_open or event.ts_event < self._not_before
-        if is_held or not known.is_known:
+        known, now = self._exposure, event.ts_event
+        may_trade = self._is_open and now < self._close_ts and not self._is_killed
+        if self._hedge.is_open or not may_trade or now < self._not_before or not known.is_known:
             return ()
         if self._is_flattening:
             hedge = hedge_to_zero(known.delta, self._settings)
@@ -220,12 +221,14 @@ class Hedger:
                     self._end(event.ts_event, is_refused=event.after == "rejected" and hedge.traded == 0)
 
     def _end(self, ts: int, *, is_refused: bool) -> None:
-        """Close the hedge; pause where it did not trade in full, twice as long after each refusal in a row."""
+        """Close the hedge and pause: longer where not all traded, twice as long after each refusal in a row."""
         settings = self._settings
         self._refusals = self._refusals + 1 if is_refused else 0
+        pause_ms = settings.pause_ms
         if self._hedge.traded < self._hedge.wanted:
             doublings = min(max(self._refusals - 1, 0), 30)
-            self._not_before = ts + min(settings.retry_ms << doublings, settings.max_retry_ms) * 1_000_000
+            pause_ms = max(pause_ms, min(settings.retry_ms << doublings, settings.max_retry_ms))
+        self._not_before = ts + pause_ms * 1_000_000
         self._hedge.close()
 
     def _overdue(self, event: TimerFired) -> Sequence[Event]:
@@ -254,6 +257,7 @@ class Hedger:
                 "exposure": self._exposure.state(),
                 "hedge": self._hedge.state(),
                 "is_open": self._is_open,
+                "close_ts": self._close_ts,
                 "is_killed": self._is_killed,
                 "is_flattening": self._is_flattening,
                 "not_before": self._not_before,
@@ -271,7 +275,8 @@ class Hedger:
         found = unpack(_KIND, _VERSION, state)
         self._exposure.take_over(found["exposure"])
         self._hedge.take_over(found["hedge"])
-        self._is_open, self._is_killed = found["is_open"], found["is_killed"]
+        self._is_open, self._close_ts = found["is_open"], found["close_ts"]
+        self._is_killed = found["is_killed"]
         self._is_flattening = found["is_flattening"]
         self._not_before, self._refusals = found["not_before"], found["refusals"]
         self._counter = found["counter"]

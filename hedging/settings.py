@@ -23,6 +23,8 @@ class HedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             proportional costs), 0 its middle.
         max_clip: Largest order, shares; the rest follows in later ones.
         lot: Orders are whole multiples of it, shares.
+        pause_ms: Pause after every hedge. At least the gate's `duplicate_window_ms`: it takes an equal order sooner than
+            that for a repetition. Fills of one print that venues report one after the other are then hedged as one.
         retry_ms: Pause after a hedge that was refused or did not trade in full; doubles with each refusal in a row.
         max_retry_ms: Longest such pause.
         timeout_ms: Time after which a hedge without an outcome is reported for reconciliation. It is never resent.
@@ -40,6 +42,7 @@ class HedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     edge_fraction: float = 1.0
     max_clip: int = 500
     lot: int = 1
+    pause_ms: int = 100
     retry_ms: int = 1_000
     max_retry_ms: int = 60_000
     timeout_ms: int = 15_000
@@ -48,7 +51,7 @@ class HedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Refuse settings under which a hedge is not defined."""
         for name in ("risk_aversion", "max_clip", "lot", "retry_ms", "timeout_ms"):
             self._need(name, is_good=getattr(self, name) > 0, rule="must be positive")
-        for name in ("fee", "horizon_years", "min_band", "rate"):
+        for name in ("fee", "horizon_years", "min_band", "rate", "pause_ms"):
             value = getattr(self, name)
             self._need(name, is_good=math.isfinite(value) and value >= 0, rule="must not be negative")
         self._need("max_band", is_good=self.max_band >= self.min_band, rule="must not be below min_band")

@@ -15,10 +15,13 @@ from domain.stage import Stage
 from hedging.hedge_in_flight import TERMINAL
 from hedging.hedger import hedge_to_band, hedge_to_zero
 from hedging.settings import HedgerSettings
+from risk.limits import Limits
 from routing import order_state
 
 if TYPE_CHECKING:
     from tests.hedging.conftest import Desk
+
+SECOND = 1_000_000_000
 
 
 def test_it_is_a_stage_and_knows_the_terminal_states_of_orders(desk: Desk) -> None:
@@ -89,7 +92,8 @@ def test_one_hedge_at_a_time(desk: Desk) -> None:
     desk.fill(name, request, request.quantity)
     assert desk.exposure() == []
     desk.end(name, "filled")
-    (second,) = desk.exposure()
+    assert desk.exposure() == []
+    (second,) = desk.later().exposure()
     assert second.request_id != request.request_id
 
 
@@ -165,6 +169,19 @@ def test_no_hedge_outside_an_open_session(desk: Desk, state: e.SessionState) -> 
     assert desk.exposure(4_000.0) == []
     assert desk.apply(c.Flatten(**desk.head, user="ann", reason="test")) == []
     assert desk.later().timer() == []
+
+
+def test_nothing_is_asked_from_the_scheduled_close_on_even_before_the_session_says_so(desk: Desk) -> None:
+    assert desk.later(1_000 * SECOND).exposure(4_000.0) == []
+    assert desk.apply(c.Flatten(**desk.head, user="ann", reason="test")) == []
+
+
+def test_hedges_keep_apart_so_that_the_gate_takes_none_for_a_repetition(desk: Desk) -> None:
+    apart_ns = HedgerSettings().pause_ms * 1_000_000
+    assert HedgerSettings().pause_ms >= Limits().duplicate_window_ms
+    desk.settle(desk.exposure(400.0))
+    assert desk.later(apart_ns - 1).exposure(900.0) == []
+    assert len(desk.later(1).exposure(900.0)) == 1
 
 
 def test_the_kill_switch_stops_and_its_release_resumes(desk: Desk) -> None:
@@ -259,6 +276,7 @@ def test_a_restored_hedger_goes_on_as_the_original_would(moves: list[tuple[float
         ({"edge_fraction": 1.5}, "edge_fraction"),
         ({"lot": 600}, "max_clip"),
         ({"retry_ms": 90_000}, "max_retry_ms"),
+        ({"pause_ms": -1}, "pause_ms"),
         ({"fee": -1.0}, "fee"),
     ],
 )
