@@ -23,8 +23,8 @@ class HedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             proportional costs), 0 its middle.
         max_clip: Largest order, shares; the rest follows in later ones.
         lot: Orders are whole multiples of it, shares.
-        pause_ms: Pause after every hedge. At least the gate's `duplicate_window_ms`: it takes an equal order sooner than
-            that for a repetition. Fills of one print that venues report one after the other are then hedged as one.
+        pause_ms: Pause after every hedge. At least the gate's `duplicate_window_ms`: it takes an equal order within it
+            for a repetition. Fills of one print that venues report one after the other are then hedged as one.
         retry_ms: Pause after a hedge that was refused or did not trade in full; doubles with each refusal in a row.
         max_retry_ms: Longest such pause.
         timeout_ms: Time after which a hedge without an outcome is reported for reconciliation. It is never resent.

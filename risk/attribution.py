@@ -5,8 +5,8 @@ Between two marks of an option with Greeks of the earlier one, spot moved by dS,
     delta dS,   gamma dS^2 / 2,   vega dv,   theta dt,   and the rest up to the change of its mark.
 
 `rest` holds the higher orders, and all of it where the earlier mark had no Greeks. Where the later mark has no
-volatility, as at the expiry, there is no vega part and the others stand. Parts accumulate by compensated sums (Neumaier),
-so that they close with the whole after any number of marks.
+volatility, as at the expiry, there is no vega part and the others stand. Parts accumulate by compensated sums
+(Neumaier), so that they close with the whole after any number of marks.
 """
 
 from __future__ import annotations
