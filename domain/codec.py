@@ -70,7 +70,11 @@ def _schema(event: type[Event]) -> Schema:
         return Schema(event, version, None, event, None, hashed, nested)
     header = msgspec.defstruct(
         f"{event.__name__}Header",
-        [(f.name, f.type) for f in msgspec.structs.fields(event) if f.name != "frame"],
+        [
+            (f.name, f.type) if f.default is msgspec.NODEFAULT else (f.name, f.type, f.default)  # old payloads lack it
+            for f in msgspec.structs.fields(event)
+            if f.name != "frame"
+        ],
         frozen=True,
         kw_only=True,
     )

@@ -44,12 +44,17 @@ class SessionChanged(Event, frozen=True, kw_only=True):
 
 
 class PositionsImported(Event, frozen=True, kw_only=True):
-    """Start-of-day positions and the cash that came with them. `price` marks of options are per share, dollars."""
+    """Start-of-day positions and the cash that came with them.
+
+    `stock_price` and `option_prices` are the marks that they come with, dollars per share; 0 for none. There is one for
+    each row of the frame, or none at all.
+    """
 
     stock: int
     stock_price: float
     cash: float
     frame: PositionFrame
+    option_prices: tuple[float, ...] = ()
 
 
 class TimerFired(Event, frozen=True, kw_only=True):

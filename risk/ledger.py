@@ -108,9 +108,11 @@ class Ledger:
         """Start the day with what was imported, on top of fills that came before it.
 
         Raises:
-            InputError: A contract is not of this chain, or is named twice.
+            InputError: A contract is not of this chain, or is named twice; or prices do not stand one to a row.
         """
         contract = event.frame.contract
+        if event.option_prices and len(event.option_prices) != len(contract):
+            raise InputError("one price for each imported row", field="option_prices", value=len(event.option_prices))
         if len(contract) and not (contract.min() >= 0 and contract.max() < len(self.quantity)):
             raise InputError("imported position of an unknown contract", field="contract", value=int(contract.max()))
         if len(np.unique(contract)) != len(contract):

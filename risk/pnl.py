@@ -44,7 +44,8 @@ class Pnl:
 
     An option's mark is our theo where it is good, else the middle of the NBBO, else the last mark; the stock's is the
     middle of its quote. A fill is judged against the mark in force, which is brought up to date just before the fill is
-    booked. What was imported enters at its first mark: the P&L is that of the day.
+    booked. What was imported enters at the price that came with it, else at its first mark. The change from that price
+    to the first mark is delta for the stock and rest for an option, which had no Greeks yet.
     """
 
     name = "pnl"
@@ -116,12 +117,19 @@ class Pnl:
         if self._ledger.is_imported:
             return ()
         self._revalue()
-        before = self._ledger.quantity.copy()
         had_stock_mark = math.isfinite(self._stock_mark)
+        before = self._ledger.quantity.copy()
         self._ledger.take_over(event)
         came = (self._ledger.quantity - before) * self._chain.multiplier
         marked = np.isfinite(self._marks.price)
         self._opening = [*self._opening, event.cash, *(came[marked] * self._marks.price[marked]).tolist()]
+        for contract, price in zip(event.frame.contract.tolist(), event.option_prices, strict=False):
+            if price > 0 and marked[contract]:
+                gap = float(came[contract]) * (self._mark(contract) - price)
+                self._opening.append(-gap)
+                self._parts.add(rest=gap)
+            elif price > 0:
+                self._start_mark(contract, price)
         if event.stock_price > 0:
             self._opening.append(event.stock * event.stock_price)
             if had_stock_mark:

@@ -34,12 +34,13 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_file_gives_options_stock_and_cash(tmp_path: Path, chain: Chain) -> None:
-    text = f"{HEADER}{PUT},-7,1.25\n{CALL},5,\nXYZ,-300,101.5\nCASH,-1234.56,\n"
+    text = f"{HEADER}{PUT},-7,1.25\n{CALL},5,10.5\nXYZ,-300,101.5\nCASH,-1234.56,\n"
     found = read_positions(write(tmp_path, text), chain)
     held = dict(zip(found.frame.contract.tolist(), found.frame.quantity.tolist(), strict=True))
     assert held == {chain.index_of(CALL): 5, chain.index_of(PUT): -7}
     assert found.frame.contract.tolist() == sorted(held)
     assert (found.stock, found.stock_price, found.cash) == (-300, 101.5, -1234.56)
+    assert found.option_prices == (10.5, 1.25)
     assert found.underlying == "XYZ"
     assert decode(*encode(found)) == found
 
@@ -50,6 +51,25 @@ def test_rows_of_one_contract_add_up_in_any_form_of_its_symbol(tmp_path: Path, c
     assert found.frame.contract.tolist() == [chain.index_of(CALL)]
     assert found.frame.quantity.tolist() == [3]
     assert (found.stock, found.cash) == (3, 3.5)
+
+
+def test_book_without_prices_has_none(tmp_path: Path, chain: Chain) -> None:
+    found = read_positions(write(tmp_path, f"symbol,quantity\n{CALL},5\nXYZ,-3\n"), chain)
+    assert (found.stock_price, found.option_prices) == (0.0, ())
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        pytest.param(f"{CALL},5,\nXYZ,-300,101.5", "some positions and not of all", id="of the stock alone"),
+        pytest.param(f"{CALL},5,2.5\n{PUT},1,", "some positions and not of all", id="of one option"),
+        pytest.param("XYZ,5,101\nXYZ,5,102", "another price", id="two of one position"),
+    ],
+)
+def test_prices_that_would_show_half_of_a_gap_are_refused(tmp_path: Path, chain: Chain, rows: str, what: str) -> None:
+    with pytest.raises(InputError, match=what) as refused:
+        read_positions(write(tmp_path, f"{HEADER}{rows}\n"), chain)
+    assert "row 3" in str(refused.value)
 
 
 @pytest.mark.parametrize("text", [HEADER, f"{HEADER}\n\n", "\ufeff" + HEADER])
@@ -69,6 +89,7 @@ def test_mark_that_spreadsheets_write_first_is_no_part_of_the_header(tmp_path: P
         pytest.param("XYZ,,1", "''", "not a number", id="no quantity"),
         pytest.param("XYZ,1,dear", "dear", "not a number", id="price is text"),
         pytest.param("XYZ,1,nan", "nan", "not a number", id="price is NaN"),
+        pytest.param("XYZ,1,-2", "-2", "not a number", id="price is negative"),
         pytest.param("CASH,inf,", "inf", "not a number", id="endless cash"),
         pytest.param("CASH,money,", "money", "not a number", id="cash is text"),
         pytest.param(f"{CALL},99999999999999999999,", "99999999999999999999", "not a number", id="too many"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from domain import events as e
 from domain.calendar import YEAR_NS
 from domain.commands import STOCK
-from domain.errors import InvariantError
+from domain.errors import InputError, InvariantError
 from domain.frames import NbboFrame, PositionFrame
 from pricing.black import greeks
 from pricing.greeks import PRICE, ROW
@@ -79,9 +79,19 @@ class Day:
         names = ("fill_id", "contract", "side", "quantity", "price", "fee")
         self.feed(e.FillBusted(**self.head, **{name: getattr(fill, name) for name in names}))
 
-    def imported(self, positions: dict[int, int], stock: int = 0, price: float = 100.0, cash: float = 0.0) -> None:
+    def imported(
+        self,
+        positions: dict[int, int],
+        stock: int = 0,
+        price: float = 100.0,
+        cash: float = 0.0,
+        option_prices: tuple[float, ...] = (),
+    ) -> None:
         frame = PositionFrame(contract=np.array(list(positions), np.int32), quantity=np.array([*positions.values()]))
-        self.feed(e.PositionsImported(**self.head, stock=stock, stock_price=price, cash=cash, frame=frame))
+        event = e.PositionsImported(
+            **self.head, stock=stock, stock_price=price, cash=cash, frame=frame, option_prices=option_prices
+        )
+        self.feed(event)
 
     def underlying(self, spot: float) -> None:
         self.spot = spot
@@ -141,7 +151,12 @@ moves = st.one_of(
     st.tuples(st.just("theos"), st.lists(st.floats(0, 40), min_size=N, max_size=N), st.floats(0.1, 0.9)),
     st.tuples(st.just("bad theos"), st.lists(st.booleans(), min_size=N, max_size=N)),
     st.tuples(st.just("nbbo"), st.floats(0.1, 9), st.floats(9, 20)),
-    st.tuples(st.just("import"), st.dictionaries(st.integers(0, N - 1), st.integers(-50, 50)), st.integers(-400, 400)),
+    st.tuples(
+        st.just("import"),
+        st.dictionaries(st.integers(0, N - 1), st.integers(-50, 50)),
+        st.integers(-400, 400),
+        st.sampled_from([None, 0.0, 3.25]),
+    ),
     st.tuples(st.just("timer")),
 )
 
@@ -169,7 +184,8 @@ def test_the_parts_are_the_whole_at_every_mark(
             case "nbbo":
                 day.nbbo(*given_)
             case "import":
-                day.imported(given_[0], given_[1], price=99.5, cash=12_345.67)
+                prices = () if given_[2] is None else (given_[2],) * len(given_[0])
+                day.imported(given_[0], given_[1], price=99.5, cash=12_345.67, option_prices=prices)
             case "timer":
                 day.mark()
     day.mark()
@@ -284,6 +300,27 @@ def test_what_is_imported_enters_at_its_first_mark_and_stock_at_the_price_that_c
     marked = day.mark()
     assert parts(marked) == pytest.approx({"delta": 100.0})
     assert marked.cash == 500.0
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_a_book_that_came_with_prices_shows_the_whole_gap_and_not_that_of_the_stock_alone(
+    day: Day, *, is_marked: bool
+) -> None:
+    def market() -> None:
+        day.underlying(104.0)
+        day.theos(7.0)
+
+    if is_marked:
+        market()
+        day.mark()
+    day.imported({0: 10, 1: 0}, stock=-500, price=100.0, option_prices=(5.0, 9.0))
+    market()
+    assert parts(day.mark()) == pytest.approx({"delta": -2_000.0, "rest": 2_000.0})
+
+
+def test_prices_of_imported_options_stand_one_to_a_row(day: Day) -> None:
+    with pytest.raises(InputError, match="one price for each"):
+        day.imported({0: 10, 1: 5}, option_prices=(5.0,))
 
 
 def test_an_unmarked_contract_is_marked_at_its_first_fill(day: Day) -> None:
