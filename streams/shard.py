@@ -26,6 +26,7 @@ from domain.events_base import Event
 from domain.metrics import Metrics, NoMetrics
 from domain.stage import Stage
 from domain.state import pack, unpack
+from streams.admission import admit
 from streams.topology import GATE, PINNED, SURVIVORS, PinnedEvent, StageFactory
 
 PIN_TOLERANCE: Final = 1e-9
@@ -89,6 +90,11 @@ class Shard:
         if self.is_late(source, event.ts_event):
             error = ClockWentBackwards(source=source, offset=offset, last=self._clocks[source], received=event.ts_event)
             return [self._rejected("shard", event, error)]
+        if (chain := self._chains.get(event.underlying)) is not None:
+            try:
+                admit(event, len(chain.contracts))
+            except (InputError, DataError) as refusal:
+                return [self._rejected("shard", event, refusal)]
         self._clocks[source] = event.ts_event
         self.last_ts = max(self.last_ts, event.ts_event)
         if isinstance(event, RunStarted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import getpass
 import math
@@ -11,7 +12,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 import typer
@@ -144,17 +145,24 @@ def parse_date(text: str) -> dt.date:
 
 
 def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bool) -> None:
-    began = time.monotonic()
     metrics = PrometheusMetrics()
     port = metrics.serve(metrics_port)
-    log = configure_logs(folder.log)
+    with contextlib.closing(configure_logs(folder.log)):
+        structlog.get_logger().info("run.started", run=folder.path.name, metrics=f"http://127.0.0.1:{port}/metrics")
+        if not as_json:
+            say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
+        summary = _run_to_end(folder, metrics, is_resume=is_resume, as_json=as_json)
+    if summary["problems"]:
+        raise typer.Exit(1)
+
+
+def _run_to_end(folder: RunFolder, metrics: PrometheusMetrics, *, is_resume: bool, as_json: bool) -> dict[str, Any]:
+    """Run, print what came of it, and return the summary; a run that people stop ends the command here."""
+    began = time.monotonic()
     (folder.path / "pid").write_text(str(os.getpid()))
     control = ControlServer(folder.path)
     _stop_on_signals(control)
     view = LiveView(is_shown=sys.stdout.isatty() and not as_json, metrics=metrics)
-    structlog.get_logger().info("run.started", run=folder.path.name, metrics=f"http://127.0.0.1:{port}/metrics")
-    if not as_json:
-        say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
     try:
         sinks: list[Sink] = [view]
         launch = (resume if is_resume else start)(folder, control, sinks, metrics)
@@ -180,10 +188,8 @@ def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bo
             say(f"interrupted: quotes are cancelled; go on with: axiom resume {name}")
         raise typer.Exit(INTERRUPTED)
     summary = finish(folder, launch, wall_s=time.monotonic() - began)
-    log.flush()
     print_json(summary) if as_json else say(view.summary(summary, folder))
-    if summary["problems"]:
-        raise typer.Exit(1)
+    return summary
 
 
 def _stop_on_signals(control: ControlServer) -> None:

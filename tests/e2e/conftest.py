@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+import structlog
+
+from axiom.__main__ import main
+from axiom.control import NoControl
+from axiom.launch import Launch, start
+from axiom.runs import RunConfig, RunFolder
+from axiom.settings import Settings, from_json
+from streams.embedded import Control, Sink
 
 SMALL = {
     "AXIOM_SET_SYNTHETIC__SESSION_MINUTES": "2",
@@ -69,3 +78,95 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Axiom, dict[str,
 
 
 WaitUntil = Callable[[Callable[[], bool]], None]
+
+
+# --- In this process --------------------------------------------------------------------------------------------------
+
+
+class Said(NamedTuple):
+    """What a command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Here:
+    """The command line in this process: for commands that start no run, or are refused before they do."""
+
+    runs: Path
+    patch: pytest.MonkeyPatch
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str, **extra: str) -> Said:
+        """Run a command as `axiom ARGUMENTS` does; a traceback of ours fails the test."""
+        with self.patch.context() as patch:
+            patch.setattr(sys, "argv", ["axiom", *arguments])
+            for name, value in {**SMALL, **extra}.items():
+                patch.setenv(name, value)
+            self.capture.readouterr()
+            try:
+                main()
+                code = 0
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            return Said(code, *self.capture.readouterr())
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    """The command line in this process, with a folder of runs of its own; what it changed of the process is undone."""
+    handlers = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    yield Here(tmp_path / "runs", monkeypatch, capsys)
+    for name, handler in handlers.items():
+        signal.signal(name, handler)
+    structlog.reset_defaults()
+
+
+Prepare = Callable[..., Launch]
+
+
+@pytest.fixture
+def prepare(tmp_path: Path) -> Iterator[Prepare]:
+    """Prepare runs in this process: settings as a tree, sinks, and what else a configuration says."""
+    launches: list[Launch] = []
+
+    def prepare(
+        tree: Mapping[str, Any] | None = None,
+        *,
+        name: str = "run",
+        sinks: Sequence[Sink] = (),
+        control: Control | None = None,
+        **config: Any,  # noqa: ANN401  # fields of RunConfig
+    ) -> Launch:
+        settings = settings_of(tree or {})
+        fields: dict[str, Any] = {
+            "source": "synthetic",
+            "path": "",
+            "underlying": settings.synthetic.symbol,
+            "trade_date": settings.synthetic.trade_date,
+            "speed": 0.0,
+            "venues": "direct",
+            "positions": "",
+        }
+        chosen = RunConfig(run=name, settings=settings.to_json(), **(fields | config))
+        launches.append(start(RunFolder.create(tmp_path, chosen), control or NoControl(), sinks))
+        return launches[-1]
+
+    yield prepare
+    for launch in launches:
+        launch.close()
+
+
+def settings_of(tree: Mapping[str, Any]) -> Settings:
+    """Settings of a small synthetic run, with changes."""
+    small: dict[str, Any] = {
+        "synthetic": {"session_minutes": 2, "contracts": 200, "orders_per_minute": 240.0},
+        "run": {"snapshot_minutes": 0},
+    }
+    merged = {
+        section: {**small.get(section, {}), **tree[section]} if section in tree else small[section]
+        for section in [*small, *(name for name in tree if name not in small)]
+    }
+    return from_json(json.dumps(merged))
