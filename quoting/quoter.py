@@ -41,6 +41,7 @@ from domain.events import (
 from domain.price import TickClass, tick_columns
 from domain.state import pack, unpack
 from quoting import target
+from quoting.identifiers import Identifiers
 from quoting.ladder import Ladder, diff, hold, keep_apart, rows
 from quoting.latches import Latches
 from quoting.market import NEVER, Market
@@ -79,6 +80,8 @@ class Quoter:
         KeyError: A root of the chain has no tick class.
     """
 
+    name = "quoter"
+
     def __init__(
         self,
         chain: Chain,
@@ -92,7 +95,7 @@ class Quoter:
         self._chain = chain
         self._settings = settings
         self._party = party
-        self._prefix = f"{session}-{shard}"
+        self._identifiers = Identifiers(session, shard)
         roots = list(dict.fromkeys(root for root, _ in chain.expiries))
         root_of_expiry = np.array([roots.index(root) for root, _ in chain.expiries])
         self._ticks = tick_columns([tick_classes[root] for root in roots], root_of_expiry[chain.expiry_index])
@@ -112,8 +115,6 @@ class Quoter:
         self._stale_ns = round(settings.underlying_stale_s * _NS)
         self._silence_ns = round(settings.silence_s * _NS)
         self._backoff_ns = round(settings.refusal_backoff_s * _NS)
-        self._sets = 0
-        self._cancels = 0
 
         self._react: dict[type[Event], Callable[[Any], Sequence[Event]]] = {
             TimerFired: self._on_timer,
@@ -137,11 +138,6 @@ class Quoter:
             ResetProtection: self._on_reset,
         }
         self.reads: frozenset[type[Event]] = frozenset(self._react)
-
-    @property
-    def name(self) -> str:
-        """Short and unique in a shard."""
-        return "quoter"
 
     @property
     def shown(self) -> Ladder:
@@ -204,14 +200,14 @@ class Quoter:
         return (tripped, *self._latch(event, "protection", protection=True))
 
     def _on_acknowledged(self, event: QuotesAcknowledged) -> Sequence[Event]:
-        number = self._number(event.quote_set_id, "Q")
+        number = self._identifiers.set_number(event.quote_set_id)
         self._shown.acknowledged(event.venue, number, event.accepted + len(event.frame))
         if not len(event.frame):
             return _NOTHING
         return self._pull_refused(event, number)
 
     def _on_refused(self, event: QuotesRefused) -> Sequence[Event]:
-        number = self._number(event.quote_set_id, "Q")
+        number = self._identifiers.set_number(event.quote_set_id)
         self._shown.not_sent(number, event.frame)
         return self._pull_refused(event, number)
 
@@ -226,7 +222,7 @@ class Quoter:
         return [self._cancel(event, venue, (), "no answer") for venue in silent]
 
     def _on_canceled(self, event: QuotesCanceled) -> Sequence[Event]:
-        number = self._number(event.cancel_id, "P")
+        number = self._identifiers.cancel_number(event.cancel_id)
         if number < 0:
             self._shown.canceled(event.venue, event.contracts)
         else:
@@ -325,14 +321,14 @@ class Quoter:
         if not changed.any():
             self._plan()
             return _NOTHING
-        self._sets += 1
+        quote_set_id = self._identifiers.next_set()
         frame = rows(book, changed, shown.venues)
-        shown.sent(book, changed, self._sets, event.ts_event)
+        shown.sent(book, changed, self._identifiers.sets, event.ts_event)
         self._plan()
         return [
             PlaceQuotes(
                 **self._head(event),
-                quote_set_id=f"{self._prefix}-Q{self._sets:07d}",
+                quote_set_id=quote_set_id,
                 party=self._party,
                 quote_ts=event.ts_event,
                 frame=frame,
@@ -347,12 +343,12 @@ class Quoter:
         return [self._cancel(event, -1, (), reason)]
 
     def _cancel(self, event: Event, venue: int, contracts: Sequence[int], reason: str) -> CancelQuotes:
-        self._cancels += 1
-        self._shown.canceling(venue, self._cancels, event.ts_event)
+        cancel_id = self._identifiers.next_cancel()
+        self._shown.canceling(venue, self._identifiers.cancels, event.ts_event)
         self._plan()
         return CancelQuotes(
             **self._head(event),
-            cancel_id=f"{self._prefix}-P{self._cancels:07d}",
+            cancel_id=cancel_id,
             venue=venue,
             contracts=tuple(contracts),
             reason=reason,
@@ -361,11 +357,6 @@ class Quoter:
     def _head(self, event: Event) -> dict[str, Any]:
         """What an output copies from its input; a command to the whole firm is answered for our underlying."""
         return {"ts_event": event.ts_event, "ts_init": event.ts_init, "underlying": self._chain.underlying}
-
-    def _number(self, identifier: str, letter: str) -> int:
-        """Number in an identifier of ours, Q of a mass quote and P of a cancel; -1 of anybody else's."""
-        prefix, _, number = identifier.rpartition(f"-{letter}")
-        return int(number) if prefix == self._prefix and number.isdecimal() else -1
 
     def _plan(self) -> None:
         """Note when a timer will have something to do: a pass, the close, going stale, a venue that does not answer."""
@@ -391,8 +382,8 @@ class Quoter:
             "theo_ts": self._theo_ts,
             "next_pass": self._next_pass,
             "next_look": self._next_look,
-            "sets": self._sets,
-            "cancels": self._cancels,
+            "sets": self._identifiers.sets,
+            "cancels": self._identifiers.cancels,
         })  # fmt: skip
 
     def restore(self, state: bytes) -> None:
@@ -411,4 +402,4 @@ class Quoter:
         self._close_ts = found["close_ts"]
         self._underlying_ts, self._theo_ts = found["underlying_ts"], found["theo_ts"]
         self._next_pass, self._next_look = found["next_pass"], found["next_look"]
-        self._sets, self._cancels = found["sets"], found["cancels"]
+        self._identifiers.sets, self._identifiers.cancels = found["sets"], found["cancels"]
