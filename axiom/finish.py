@@ -100,6 +100,8 @@ def problems(launch: Launch) -> list[str]:
             found.append(
                 f"positions differ from the venues' books: {wrong} contracts, stock {stock_traded} against {stock}"
             )
+    if ours is None:
+        found.append("the chain was refused: nothing was quoted")
     if launch.shard.halted:
         found.append(f"halted: {', '.join(sorted(launch.shard.halted))}")
     if launch.outlet.refused:

@@ -76,7 +76,7 @@ class Launch:
                     if on_snapshot is not None:
                         on_snapshot()
                 until += self.snapshot_ns
-        if outcome is Outcome.STOPPED:
+        if outcome is Outcome.STOPPED and not self.run.is_replaying:
             self.run.command(operator(PauseQuoting, self.recording.underlying, "interrupted"))
             self.run.drain()
             self.keep_snapshot()
@@ -111,9 +111,10 @@ def resume(folder: RunFolder, control: Control, sinks: Sequence[Sink] = (), metr
     if not segments(folder.journal):
         return start(folder, control, sinks, metrics)
     last, tail, cut = JournalTail.cut_after_last_input(folder.journal)
-    if last.message.schema == "RunEnded":
+    if last.message.schema == "RunEnded" and folder.facts.exists():
         raise InputError("the run has ended: there is nothing to resume", field="run", value=folder.path.name)
     structlog.get_logger().info("run.resumed", sequence=last.sequence, cut_bytes=cut)
+    folder.drop_snapshots_after(last.sequence)
     found = folder.best_snapshot(last.sequence)
     sequence, snapshot = found if found is not None else (0, None)
     groups = grouped(JournalReader(folder.journal), sequence)

@@ -101,6 +101,12 @@ class RunFolder:
         for path in sorted(self.snapshots.glob("*.snapshot"))[:-_KEPT_SNAPSHOTS]:
             path.unlink()
 
+    def drop_snapshots_after(self, sequence: int) -> None:
+        """Remove snapshots of a state that the journal no longer reaches."""
+        for path in self.snapshots.glob("*.snapshot"):
+            if int(path.stem) > sequence:
+                path.unlink()
+
     def best_snapshot(self, last_sequence: int) -> tuple[int, bytes] | None:
         """The newest snapshot taken at or before an input."""
         for path in sorted(self.snapshots.glob("*.snapshot"), reverse=True):
