@@ -106,11 +106,8 @@ class Quoter:
         self._protection = Protection(settings.mmp)
         self._exposure = target.Exposure()
         self._latches = Latches()
-        self._close_ts = 0
-        self._underlying_ts = NEVER
-        self._theo_ts = NEVER
-        self._next_pass = 0
-        self._next_look = 0
+        self._close_ts = self._next_pass = self._next_look = 0
+        self._underlying_ts = self._theo_ts = NEVER
         self._check_ns = round(settings.stale_check_s * _NS)
         self._stale_ns = round(settings.underlying_stale_s * _NS)
         self._silence_ns = round(settings.silence_s * _NS)
@@ -156,7 +153,9 @@ class Quoter:
         ts = event.ts_event
         if ts < self._next_look:
             return _NOTHING
-        result = list(self._pull_silent(event))
+        # A venue did not answer in time: nobody knows what stands there. Purge it, and try again later.
+        silent = self._shown.forget_silent(ts - self._silence_ns, ts + self._backoff_ns)
+        result: list[Event] = [self._cancel(event, venue, (), "no answer") for venue in silent]
         is_pass_due = ts >= self._next_pass
         if is_pass_due:
             self._next_pass = ts + self._check_ns
@@ -215,11 +214,6 @@ class Quoter:
         """An entry that was refused leaves our earlier quote standing at a price that we meant to leave: pull it."""
         stands = self._shown.refused(number, event.frame, event.ts_event + self._backoff_ns)
         return [self._cancel(event, venue, contracts, "refused") for venue, contracts in stands.items()]
-
-    def _pull_silent(self, event: Event) -> Sequence[Event]:
-        """A venue did not answer in time: nobody knows what stands there. Purge it, and try again later."""
-        silent = self._shown.forget_silent(event.ts_event - self._silence_ns, event.ts_event + self._backoff_ns)
-        return [self._cancel(event, venue, (), "no answer") for venue in silent]
 
     def _on_canceled(self, event: QuotesCanceled) -> Sequence[Event]:
         number = self._identifiers.cancel_number(event.cancel_id)
