@@ -33,7 +33,7 @@ class Controls:
         events: list[Event] = []
         head = self._issuer.head(command)
         was_engaged = self._kill.is_engaged
-        if self._kill.engage(command.ts_event):
+        if self._kill.engage(command.underlying, command.ts_event):
             name, reason = f"{self._issuer.gate}-kill-{self._kill.count}", f"kill switch: {command.reason}"
             quotes = CancelQuotes(**head, cancel_id=f"{name}-quotes", venue=-1, contracts=(), reason=reason)
             orders = CancelAllOrders(**head, cancel_id=f"{name}-orders", venue=-1, reason=reason)
@@ -44,14 +44,21 @@ class Controls:
         return [*events, self._applied(command)]
 
     def release(self, command: ReleaseKillSwitch) -> Sequence[Event]:
-        """Release the kill switch, if it is engaged and somebody says who and why."""
+        """Release what the command names, the underlying or the firm, if it is engaged and somebody says who and why.
+
+        `KillSwitchReleased` comes with the last of the two.
+        """
         if not self._kill.is_engaged:
             return [self._refused(command, "the kill switch is not engaged")]
+        if not self._kill.is_held_by(command.underlying):
+            other = "the firm" if command.underlying else "the underlying"
+            return [self._refused(command, f"the kill switch of {other} is engaged, not this one")]
         if not (command.user and command.reason):
             return [self._refused(command, "a release names a user and a reason")]
-        self._kill.release()
-        head = self._issuer.head(command)
-        return [KillSwitchReleased(**head, user=command.user, reason=command.reason), self._applied(command)]
+        applied = self._applied(command)
+        if not self._kill.release(command.underlying):
+            return [applied]
+        return [KillSwitchReleased(**self._issuer.head(command), user=command.user, reason=command.reason), applied]
 
     def change_limits(self, command: ChangeLimits) -> Sequence[Event]:
         """Put all named limits in force, or none."""

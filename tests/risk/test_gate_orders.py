@@ -310,6 +310,22 @@ def test_a_kill_for_the_firm_is_answered_by_the_underlying(desk: Desk) -> None:
     assert desk.apply(c.ReleaseKillSwitch(**other, user="u", reason="r")) == []
 
 
+@pytest.mark.parametrize(("first", "second"), [("", "XYZ"), ("XYZ", "")])
+def test_firm_and_underlying_are_released_each_by_itself(desk: Desk, first: str, second: str) -> None:
+    def act(kind: type[c.OperatorCommand], underlying: str) -> list[str]:
+        events = desk.apply(kind(**desk.head | {"underlying": underlying}, user="u", reason="r"))
+        return [type(event).__name__ for event in events]
+
+    act(c.EngageKillSwitch, first)
+    assert act(c.ReleaseKillSwitch, second) == ["CommandRefused"]
+    assert reason(desk.submit()) == "killed"
+    act(c.EngageKillSwitch, second)
+    assert act(c.ReleaseKillSwitch, second) == ["CommandApplied"]
+    assert reason(desk.submit()) == "killed"
+    assert act(c.ReleaseKillSwitch, first) == ["KillSwitchReleased", "CommandApplied"]
+    assert reason(desk.submit()) != "killed"
+
+
 def test_a_release_names_user_and_reason(desk: Desk) -> None:
     desk.kill()
     (event,) = desk.apply(c.ReleaseKillSwitch(**desk.head, user="u", reason=""))
