@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from _report import CHECKOUT
 
 from axiom.compose import SHARD, Composer
 from axiom.imports import no_positions
 from axiom.launch import first_chain
 from axiom.settings import Settings
+from benchmarks._report import CHECKOUT
 from domain.codec import Encoded
 from domain.commands import OperatorCommand
 from domain.events import Clearance, QuotesCleared, RunStarted, UnderlyingUpdated

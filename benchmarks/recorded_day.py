@@ -21,8 +21,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from _report import CHECKOUT, environment
-
+from benchmarks._report import CHECKOUT, environment
 from streams.journal import segments
 
 SHARED: Final = Path(os.environ.get("AXIOM_SHARED", CHECKOUT.parent / "shared"))

@@ -16,10 +16,10 @@ import gc
 from typing import Any
 
 import numpy as np
-from _report import latency, main, table
-from _session import Tick, describe, goog_or_synthetic, session
 
 from axiom.launch import first_chain
+from benchmarks._report import latency, main, table
+from benchmarks._session import Tick, describe, goog_or_synthetic, session
 
 LEAST_CHANGED = 500
 """A move counts when it changes the quotes of at least so many contracts."""

@@ -38,7 +38,9 @@ def bench_command(
         raise InputError("unknown benchmark", field="name", value=unknown[0], known=where)
     codes = [
         subprocess.run(
-            [sys.executable, FOLDER / f"{each}.py", *(["--json"] if as_json else [])], check=False
+            [sys.executable, "-m", f"benchmarks.{each}", *(["--json"] if as_json else [])],
+            cwd=FOLDER.parent,
+            check=False,
         ).returncode
         for each in chosen
     ]
