@@ -26,7 +26,7 @@ from routing.misbehaviour import Misbehaving
 from routing.order_state import OrderBook
 from routing.router import Router
 from routing.venues import SIMULATED, VenueTable
-from streams.direct import DirectOutlet, DirectVenue, VenuePort
+from streams.direct import DirectOutlet, VenuePort
 
 SHARD: Final = "0"
 
@@ -85,8 +85,8 @@ class Composer:
                 self.venues, venue.index, chain, listed.tick_classes, settings.exchange, settings.run.seed
             )
             told = settings.misbehaviour.get(venue.mic)
-            port: DirectVenue = Misbehaving(exchange, told, settings.run.seed) if told is not None else exchange
-            ports.append(VenuePort(venue.mic, venue.is_market_maker, venue.latency_ns, port))
+            port = Misbehaving(exchange, told, settings.run.seed) if told is not None else exchange
+            ports.append(VenuePort(venue.mic, venue.is_market_maker, port.latency_ns, port))
         return tuple(ports)
 
     def outlet(self, settings: Settings, underlying: str, ports: Sequence[VenuePort]) -> DirectOutlet:

@@ -17,6 +17,7 @@ from axiom.launch import Launch
 from axiom.runs import RunFolder, write_atomically
 from domain.errors import InputError
 from domain.events_base import Event
+from domain.price import PRICE_SCALE
 from risk.positions import Positions
 from routing.venues import SIMULATED
 from store.day import read_day
@@ -100,6 +101,10 @@ def problems(launch: Launch) -> list[str]:
             found.append(
                 f"positions differ from the venues' books: {wrong} contracts, stock {stock_traded} against {stock}"
             )
+        paid = sum(port.exchange.cash() for port in launch.ports)
+        if ours.ledger.traded_cash != paid:
+            difference = (ours.ledger.traded_cash - paid) / PRICE_SCALE
+            found.append(f"cash differs from the venues' books by ${difference:,.4f}: prices or fees are not theirs")
     if ours is None:
         found.append("the chain was refused: nothing was quoted")
     if launch.shard.halted:

@@ -42,6 +42,7 @@ class Ledger:
         is_imported: Whether start-of-day positions were taken over.
         traded: Sum of executions alone, without imports and settlement, int64, shape (n + 1,); the last is the stock.
             It must equal the sum over the venues' own books.
+        traded_cash: What those executions paid us, fees taken off, 1/10,000 dollar. It must equal theirs too.
     """
 
     def __init__(self, chain: Chain) -> None:
@@ -51,6 +52,7 @@ class Ledger:
         self.cash = 0
         self.is_imported = False
         self.traded: npt.NDArray[np.int64] = np.zeros(len(chain) + 1, np.int64)
+        self.traded_cash = 0
         self._multiplier = [contract.multiplier for contract in chain.contracts]
         self._booked: dict[str, None] = {}
 
@@ -94,7 +96,9 @@ class Ledger:
         for change in changes:
             self.move(change.contract, change.quantity)
             self.traded[change.contract] += change.quantity
-            self.cash -= change.price * change.quantity * self.scale(change.contract) + change.fee
+            paid = change.price * change.quantity * self.scale(change.contract) + change.fee
+            self.traded_cash -= paid
+            self.cash -= paid
         return changes
 
     def move(self, contract: int, quantity: int) -> None:
@@ -136,6 +140,7 @@ class Ledger:
             "cash": self.cash,
             "is_imported": self.is_imported,
             "traded": self.traded,
+            "traded_cash": self.traded_cash,
             "booked": list(self._booked),
         }
 
@@ -143,6 +148,7 @@ class Ledger:
         """Take over what `state` gave."""
         self.quantity, self.stock, self.cash = state["quantity"], state["stock"], state["cash"]
         self.is_imported, self.traded = state["is_imported"], state["traded"]
+        self.traded_cash = state["traded_cash"]
         self._booked = dict.fromkeys(state["booked"])
 
 

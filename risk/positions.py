@@ -34,7 +34,7 @@ from risk.settlement import due, settle
 
 Floats = npt.NDArray[np.float64]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class _Head(TypedDict):

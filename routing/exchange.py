@@ -48,7 +48,7 @@ from routing.reports import Reports
 from routing.venue_book import VenueBook, chain_ticks
 from routing.venues import VenueTable
 
-_VERSION = 1
+_VERSION = 2
 _TAPE_SALT = 0x7A9E
 _NBBO_SALT = 0xC105
 
@@ -148,8 +148,10 @@ class Exchange:
             venue, ticks, n, self._book, self._reports, max_size=settings.max_order_size, seed=seed
         )
         self._is_up = False
+        self._multiplier = [contract.multiplier for contract in chain.contracts]
         self._position: Ints = np.zeros(n, np.int64)
         self._stock = 0
+        self._cash = 0
 
     # --- what the runtime asks ----------------------------------------------------------------------------------------
     @property
@@ -160,6 +162,10 @@ class Exchange:
     def positions(self) -> tuple[Ints, int]:
         """Return the sum of all executions in the venue's own book: contracts per option, shape (n,), and shares."""
         return self._position.copy(), self._stock
+
+    def cash(self) -> int:
+        """Return what all executions in the venue's own book paid us, fees taken off, in 1/10,000 dollar."""
+        return self._cash
 
     def resting(self) -> Resting:
         """Return our quotes with size left and our working orders."""
@@ -317,10 +323,13 @@ class Exchange:
         for answer in answers:
             if isinstance(answer, ExecutionReported) and answer.exec_type == ExecType.TRADE:
                 change = answer.last_qty if answer.side == "buy" else -answer.last_qty
+                scale = 1
                 if answer.contract == STOCK:
                     self._stock += change
                 else:
                     self._position[answer.contract] += change
+                    scale = self._multiplier[answer.contract]
+                self._cash -= answer.last_px * change * scale + answer.fee
         return list(answers)
 
     # --- snapshots ----------------------------------------------------------------------------------------------------
@@ -338,6 +347,7 @@ class Exchange:
                 "is_up": self._is_up,
                 "position": self._position,
                 "stock": self._stock,
+                "cash": self._cash,
             },
         )
 
@@ -354,4 +364,4 @@ class Exchange:
         self._orders.take_over(found["orders"])
         self._reports.count = found["reports"]
         self._is_up = found["is_up"]
-        self._position, self._stock = found["position"], found["stock"]
+        self._position, self._stock, self._cash = found["position"], found["stock"], found["cash"]

@@ -101,6 +101,10 @@ class Misbehaving:
         """Return what really traded: the inner exchange's book."""
         return self._exchange.positions()
 
+    def cash(self) -> int:
+        """Return what really was paid: the inner exchange's book."""
+        return self._exchange.cash()
+
     def resting(self) -> Resting:
         """Return what really rests."""
         return self._exchange.resting()

@@ -14,6 +14,7 @@ class Order:
 
     Attributes:
         clordid: Its first ClOrdID: it keeps that name when it is replaced.
+        limit: The furthest limit that it ever had or was to have, price units; 0 of a market order.
         quantity: In force; `old_quantity` the one before the last replacement, `pending_quantity` one asked for, or 0.
         cum: Sum of its executions by our count.
         reported: Highest CumQty that the venue named.
@@ -26,6 +27,7 @@ class Order:
     contract: int
     side: Side
     quantity: int
+    limit: int
     intent: str
     state: OrderState = OrderState.PENDING_NEW
     cum: int = 0
@@ -54,6 +56,10 @@ class Order:
     def quantities(self) -> tuple[int, ...]:
         """The order quantities that a report may be about."""
         return tuple(each for each in (self.quantity, self.pending_quantity, self.old_quantity) if each)
+
+    def is_beyond(self, price: int) -> bool:
+        """Whether a price is worse for us than any limit that we gave."""
+        return self.limit > 0 and (price > self.limit if self.side == "buy" else price < self.limit)
 
     @property
     def live_state(self) -> OrderState:

@@ -41,7 +41,7 @@ from routing.reports import Stamps
 __all__ = ["TABLE", "TERMINAL", "OrderBook", "OrderBookSettings", "OrderState"]
 
 _KIND: Final = "routing.order_state"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _AMENDMENTS: Final = (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT)
 _ALL_VENUES: Final = -1
 
@@ -64,7 +64,7 @@ class OrderBookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 class OrderBook:
     """Stage: follows our orders and counts executions."""
 
-    name = "order_state"
+    name = "orders"
     reads: frozenset[type[Event]] = frozenset(
         {
             OrderCleared,
@@ -124,6 +124,7 @@ class OrderBook:
             contract=sent.contract,
             side=sent.side,
             quantity=sent.quantity,
+            limit=sent.price if sent.order_type == "limit" else 0,
             intent=str(sent.intent),
         )
         self.orders[sent.clordid] = order
@@ -148,6 +149,8 @@ class OrderBook:
         if order is None or order.is_done:
             return []
         order.pending_replace, order.pending_quantity = replace.clordid, replace.quantity
+        if order.limit:
+            order.limit = (max if order.side == "buy" else min)(order.limit, replace.price)
         self._expect(event, order, replace.clordid)
         return self._move(event, order, order.asked_state)
 
@@ -186,6 +189,10 @@ class OrderBook:
         if report.exec_type == ExecType.TRADE:
             order.cum += report.last_qty
             yield self._fills.count(report, order)
+            if order.is_beyond(
+                report.last_px
+            ):  # booked, as the venue's word holds until it is taken back; and disputed
+                yield self._refuse(report, "execution beyond our limit")
         if report.exec_type not in (ExecType.NEW, ExecType.PENDING_CANCEL, ExecType.PENDING_REPLACE):
             order.reported = max(order.reported, report.cum_qty)
         yield from self._settle(report, order, cell, cum_before)

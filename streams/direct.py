@@ -43,6 +43,10 @@ class DirectVenue(Protocol):
         """The sum of our fills in the venue's own book: contracts by index, and shares."""
         ...
 
+    def cash(self) -> int:
+        """What our fills in the venue's own book paid us, fees taken off, in 1/10,000 dollar."""
+        ...
+
     def snapshot(self) -> bytes:
         """The venue's whole state."""
         ...

@@ -127,31 +127,37 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 Prepare = Callable[..., Launch]
 
 
+def launch_of(
+    folder: Path,
+    tree: Mapping[str, Any] | None = None,
+    *,
+    name: str = "run",
+    sinks: Sequence[Sink] = (),
+    control: Control | None = None,
+    **config: Any,  # noqa: ANN401  # fields of RunConfig
+) -> Launch:
+    """Prepare a run in this process: settings as a tree, sinks, and what else a configuration says."""
+    settings = settings_of(tree or {})
+    fields: dict[str, Any] = {
+        "source": "synthetic",
+        "path": "",
+        "underlying": settings.synthetic.symbol,
+        "trade_date": settings.synthetic.trade_date,
+        "speed": 0.0,
+        "venues": "direct",
+        "positions": "",
+    }
+    chosen = RunConfig(run=name, settings=settings.to_json(), **(fields | config))
+    return start(RunFolder.create(folder, chosen), control or NoControl(), sinks)
+
+
 @pytest.fixture
 def prepare(tmp_path: Path) -> Iterator[Prepare]:
-    """Prepare runs in this process: settings as a tree, sinks, and what else a configuration says."""
+    """`launch_of` in a folder of the test's own; journals are closed at its end."""
     launches: list[Launch] = []
 
-    def prepare(
-        tree: Mapping[str, Any] | None = None,
-        *,
-        name: str = "run",
-        sinks: Sequence[Sink] = (),
-        control: Control | None = None,
-        **config: Any,  # noqa: ANN401  # fields of RunConfig
-    ) -> Launch:
-        settings = settings_of(tree or {})
-        fields: dict[str, Any] = {
-            "source": "synthetic",
-            "path": "",
-            "underlying": settings.synthetic.symbol,
-            "trade_date": settings.synthetic.trade_date,
-            "speed": 0.0,
-            "venues": "direct",
-            "positions": "",
-        }
-        chosen = RunConfig(run=name, settings=settings.to_json(), **(fields | config))
-        launches.append(start(RunFolder.create(tmp_path, chosen), control or NoControl(), sinks))
+    def prepare(*arguments: Any, **options: Any) -> Launch:  # noqa: ANN401  # those of launch_of
+        launches.append(launch_of(tmp_path, *arguments, **options))
         return launches[-1]
 
     yield prepare

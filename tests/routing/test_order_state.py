@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import events as e
-from domain.commands import STOCK
+from domain.commands import STOCK, Side
 from domain.errors import DataError, InputError
 from domain.stage import Stage
 from routing.order_state import TABLE, TERMINAL, OrderBook, OrderBookSettings, OrderState
@@ -281,6 +281,29 @@ def test_a_report_that_contradicts_itself_or_the_order_changes_nothing(market: M
     status = terms.pop("ord_status", S.PARTIALLY_FILLED)
     assert names(book.apply(report(market, X.TRADE, status, **terms))) == ["ReconciliationNeeded"]
     assert book.snapshot() == before
+
+
+@pytest.mark.parametrize(("side", "limit", "asked"), [("buy", 1_001_000, 1_002_000), ("sell", 999_000, 998_000)])
+def test_an_execution_beyond_our_limit_is_booked_and_disputed(
+    market: Market, side: Side, limit: int, asked: int
+) -> None:
+    outward = 1 if side == "buy" else -1
+    book = OrderBook(market.chain, "XYZ")
+    book.apply(market.order("a", side=side, price=limit, tif="day"))
+    assert names(book.apply(trade(market, 10, 10, 90, side=side, last_px=limit))) == [
+        "OrderFilled",
+        "OrderStateChanged",
+    ]
+    beyond = book.apply(trade(market, 10, 20, 80, side=side, last_px=limit + outward))
+    assert names(beyond) == ["OrderFilled", "ReconciliationNeeded", "OrderStateChanged"]
+    book.apply(market.replace("b", "a", side=side, price=asked))
+    assert "ReconciliationNeeded" not in names(book.apply(trade(market, 10, 30, 70, side=side, last_px=asked)))
+
+
+def test_a_market_order_has_no_limit_to_go_beyond(market: Market) -> None:
+    book = OrderBook(market.chain, "XYZ")
+    book.apply(market.order("a", order_type="market", price=0))
+    assert "ReconciliationNeeded" not in names(book.apply(trade(market, 100, 100, 0, last_px=9_999_999)))
 
 
 def test_an_execution_repeated_with_other_terms_is_a_lie(market: Market) -> None:

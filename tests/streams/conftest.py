@@ -303,6 +303,9 @@ class Venue(Keeping):
     def positions(self) -> tuple[npt.NDArray[np.int64], int]:
         return self.sold.copy(), 0
 
+    def cash(self) -> int:
+        return 0
+
     def _report(self, event: Event, contract: int, price: int) -> e.ExecutionReported:
         return e.ExecutionReported(
             ts_event=event.ts_event, ts_init=event.ts_init, underlying=event.underlying, venue=self.index, clordid="",

@@ -1,0 +1,190 @@
+"""A venue rejects, is late, loses, lies, repeats or dies: the run goes on, counts once, resends and hides nothing."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from axiom.finish import items, problems
+from domain import events as e
+from risk.positions import Positions
+from store.day import read_day
+from store.record import RunFacts, record_of
+from store.summary import summarize
+from streams.embedded import Outcome
+from streams.journal import JournalReader
+from tests.e2e.conftest import launch_of
+
+if TYPE_CHECKING:
+    from axiom.launch import Launch
+
+QUOTING, STOCK_VENUE = "SIMA", "SIMS"
+DEATH = 1_772_461_830_000_000_000
+"""Half a minute after the open of the synthetic day."""
+
+HOWS: dict[str, dict[str, Any]] = {
+    "rejects": {"rejects_all": True},
+    "delays": {"delay_ns": 300_000_000},
+    "drops": {"drop_rate": 0.3},
+    "lies of quantity": {"wrong_quantity_rate": 0.3},
+    "lies of price": {"wrong_price_rate": 0.3},
+    "repeats": {"duplicate_rate": 1.0},
+    "tells late": {"late_fill_rate": 1.0},
+    "dies": {"dies_at": DEATH},
+    "dies and returns": {"dies_at": DEATH, "returns_at": DEATH + 15_000_000_000},
+}
+HONEST = ("rejects", "delays", "repeats", "tells late", "dies", "dies and returns")
+"""Where what we are told, each once, is what happened."""
+
+
+class Ran:
+    """A run that went to its end: its events and its summary."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        self.outcome = launch.go()
+        launch.close()
+        mics = [port.mic for port in launch.ports]
+        facts = RunFacts(gate_bypasses=launch.outlet.refused)
+        self.summary = summarize(record_of(read_day(items(launch.folder), mics), facts))
+        self.problems = problems(launch)
+        self.records = list(JournalReader(launch.folder.journal))
+
+    def events(self, kind: type[e.Event]) -> list[Any]:
+        return [record.event() for record in self.records if record.message.schema == kind.__name__]
+
+    @property
+    def differs(self) -> bool:
+        """Whether our ledger, in lots or in cash, is not the sum of the venues' own books."""
+        launch = self.launch
+        ledger = next(s for s in launch.shard.stages(launch.recording.underlying) if isinstance(s, Positions)).ledger
+        options = np.sum([port.exchange.positions()[0] for port in launch.ports], axis=0)
+        stock = sum(port.exchange.positions()[1] for port in launch.ports)
+        cash = sum(port.exchange.cash() for port in launch.ports)
+        is_equal = np.array_equal(ledger.traded, [*options.tolist(), stock]) and ledger.traded_cash == cash
+        return not is_equal
+
+
+Run = Callable[[str, str], Ran]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A minute in which one venue misbehaves; each is run once."""
+
+    @functools.cache
+    def run(how: str, mic: str) -> Ran:
+        tree = {"misbehaviour": {mic: HOWS[how]}, "synthetic": {"session_minutes": 1}}
+        return Ran(launch_of(tmp_path_factory.mktemp("run"), tree))
+
+    return run
+
+
+@pytest.mark.parametrize("mic", [QUOTING, STOCK_VENUE])
+@pytest.mark.parametrize("how", HOWS)
+def test_run_ends_in_order_whatever_a_venue_does(run: Run, how: str, mic: str) -> None:
+    ran = run(how, mic)
+    summary = ran.summary
+    assert ran.outcome is Outcome.FINISHED
+    assert ran.launch.shard.halted == set()
+    assert summary["crossed_own_quotes"] == 0
+    assert summary["gate_bypasses"] == 0
+    assert summary["fills"] > 0
+
+    told = [report for report in ran.events(e.ExecutionReported) if report.exec_type == e.ExecType.TRADE]
+    counted = Counter(fill.fill_id for fill in ran.events(e.OrderFilled))
+    assert max(counted.values()) == 1
+    assert len(counted) <= len({(report.venue, report.exec_id) for report in told})
+
+    sent = Counter(cleared.order.clordid for cleared in ran.events(e.OrderCleared))
+    assert max(sent.values()) == 1
+    assert_nothing_resent(ran)
+
+    if how in HONEST:
+        assert not ran.differs
+        assert ran.problems == []
+    elif ran.differs:
+        assert any("differ" in problem for problem in ran.problems)
+
+
+def assert_nothing_resent(ran: Ran) -> None:
+    """While the outcome of an order is unknown, its parent sends no other for the same shares."""
+    routed = {event.clordid: event.request_id for event in ran.events(e.OrderRouted)}
+    unknown: set[str] = set()
+    for record in ran.records:
+        if record.message.schema == "OrderStateChanged":
+            event = record.event()
+            assert isinstance(event, e.OrderStateChanged)
+            request = routed.get(event.clordid, "")
+            (unknown.add if event.after == "unknown" else unknown.discard)(request)
+        elif record.message.schema == "OrderCleared":
+            cleared = record.event()
+            assert isinstance(cleared, e.OrderCleared)
+            assert cleared.order.request_id not in unknown
+
+
+def test_rejects_are_counted_by_origin_and_reason(run: Run) -> None:
+    quoting = run("rejects", QUOTING).summary["rejects"]["venues"]
+    assert set(quoting) == {"venue"}
+    assert quoting["venue"] > 100
+    assert set(run("rejects", STOCK_VENUE).summary["rejects"]["venues"]) == {"misbehaviour: rejects all"}
+
+
+def test_rejected_hedges_go_to_the_venue_that_takes_them(run: Run) -> None:
+    """A known outcome may be tried again elsewhere."""
+    fills = [fill for fill in run("rejects", STOCK_VENUE).events(e.OrderFilled) if not fill.is_quote]
+    assert len(fills) > 5
+    assert {fill.venue for fill in fills} == {4}
+
+
+def test_quotes_leave_a_venue_that_rejects_and_stay_at_the_other(run: Run) -> None:
+    ran = run("rejects", QUOTING)
+    assert {fill.venue for fill in ran.events(e.OrderFilled) if fill.is_quote} == {1}
+    assert not ran.launch.ports[0].exchange.positions()[0].any()
+
+
+def test_delay_is_felt(run: Run) -> None:
+    """An answer comes back a delay after the venue gave it."""
+    answers = [answer for answer in run("delays", QUOTING).events(e.QuotesAcknowledged) if answer.venue == 0]
+    assert answers
+    assert min(answer.ts_init - answer.ts_event for answer in answers) >= HOWS["delays"]["delay_ns"]
+
+
+@pytest.mark.parametrize("how", ["lies of quantity", "lies of price", "drops"])
+def test_lies_and_losses_about_quotes_are_found_when_books_are_compared(run: Run, how: str) -> None:
+    ran = run(how, QUOTING)
+    assert ran.differs
+    assert any("differ" in problem for problem in ran.problems)
+
+
+@pytest.mark.parametrize("how", ["lies of quantity", "lies of price"])
+def test_lies_about_orders_are_disputed_at_once(run: Run, how: str) -> None:
+    ran = run(how, STOCK_VENUE)
+    assert ran.events(e.ReconciliationNeeded)
+    assert any("differ" in problem for problem in ran.problems)
+
+
+def test_lost_answers_leave_an_order_unknown_and_it_is_not_resent(run: Run) -> None:
+    ran = run("drops", STOCK_VENUE)
+    assert any("no answer in time" in event.reason for event in ran.events(e.ReconciliationNeeded))
+    assert any(change.after == "unknown" for change in ran.events(e.OrderStateChanged))
+
+
+def test_dead_venue_is_known_to_be_down_and_gets_no_quotes(run: Run) -> None:
+    ran = run("dies", QUOTING)
+    (down,) = [change for change in ran.events(e.VenueStatusChanged) if "lost" in change.reason]
+    assert (down.venue, down.is_up) == (0, False)
+    later = [quotes for quotes in ran.events(e.QuotesCleared) if quotes.ts_event > down.ts_event]
+    assert later
+    assert not any((quotes.frame.venue == 0).any() for quotes in later)
+
+
+def test_venue_that_comes_back_is_quoted_at_again(run: Run) -> None:
+    ran = run("dies and returns", QUOTING)
+    back = next(change.ts_event for change in ran.events(e.VenueStatusChanged) if "back" in change.reason)
+    assert any((quotes.frame.venue == 0).any() for quotes in ran.events(e.QuotesCleared) if quotes.ts_event > back)
