@@ -117,7 +117,7 @@ def main(
     options(parser)
     arguments = parser.parse_args()
     given = [argument for argument in sys.argv[1:] if argument not in {"--json", "--write"}]
-    result = {"benchmark": name, "environment": environment(" ".join(["python", f"benchmarks/{name}.py", *given]))}
+    result = {"benchmark": name, "environment": environment(" ".join(["axiom bench", name, *given]))}
     result |= measure(arguments)
     text = f"{markdown(result)}\n\n{provenance(result)}"
     if arguments.write:
