@@ -115,8 +115,10 @@ class DirectOutlet:
             ClearanceRefused: The gate did not issue it, or its content was changed.
             InvariantError: Its gate or a venue in it is unknown. In either case nothing leaves.
         """
-        ledger = self._ledgers.get(clearance.gate)
         try:
+            if not isinstance(clearance, Clearance):  # the type says so; the door asks all the same
+                raise ClearanceRefused(why="no clearance", type=type(clearance).__name__)
+            ledger = self._ledgers.get(clearance.gate)
             if ledger is None:
                 raise ClearanceRefused(why="unknown gate", gate=clearance.gate)
             ledger.admit(clearance)
