@@ -74,6 +74,7 @@ def rebuild(folder: RunFolder) -> dict[str, Any]:
     summary = summarize(record)
     summary["quote_messages"] = end.quote_messages
     summary["entries_per_message"] = round(end.quote_entries / max(end.quote_messages, 1), 1)
+    summary["reconciliation_differences"] = record.day.counts["ReconciliationBroken"]
     summary["problems"] = [*end.problems, *_problems_of(summary)]
     write_report(folder.path, record)
     write_atomically(folder.summary, msgspec.json.format(msgspec.json.encode(summary)))
@@ -118,6 +119,8 @@ def _problems_of(summary: dict[str, Any]) -> list[str]:
     found = []
     if summary["crossed_own_quotes"]:
         found.append(f"{summary['crossed_own_quotes']} own quotes were crossed")
+    if summary["reconciliation_differences"]:
+        found.append(f"{summary['reconciliation_differences']} positions differ from the statement")
     if not summary["positions_equal_fills"]:
         found.append("positions differ from the sum of fills")
     return found

@@ -150,7 +150,9 @@ def _prepare(
         trade_date=recording.trade_date.isoformat(),
         settings=config.settings,
     )
-    imported = read_positions(Path(config.positions), chain) if config.positions else no_positions(recording.underlying)
+    imported = [read_positions(Path(config.positions), chain) if config.positions else no_positions(chain.underlying)]
+    if config.statement:
+        imported.append(read_positions(Path(config.statement), chain))
     journal = JournalWriter(
         folder.journal,
         next_sequence=tail.next_sequence,

@@ -22,7 +22,8 @@ _NAME: Final = re.compile(r"(?!last$)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run was asked to do: enough to resume it in another process.
 
-    `speed` is event seconds per second, 0 as fast as possible. `settings` is `axiom.settings.Settings` as JSON.
+    `positions` is what we start with, `statement` what the clearing firm says that we do. `speed` is event seconds per
+    second, 0 as fast as possible. `settings` is `axiom.settings.Settings` as JSON.
     """
 
     run: str
@@ -33,6 +34,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     speed: float
     venues: str
     positions: str
+    statement: str = ""
     settings: str
 
 

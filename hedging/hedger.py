@@ -140,7 +140,7 @@ class Hedger:
                 self._is_killed = False
             case ResumeQuoting() if self._is_for_us(event):
                 self._is_flattening = False
-            case Flatten() if self._is_for_us(event):
+            case Flatten() if self._is_for_us(event) and not self._is_killed:
                 self._is_flattening = True
                 return self._decide(event)
             case _:

@@ -129,7 +129,7 @@ class Quoter:
             KillSwitchEngaged: lambda event: self._latch(event, "kill", kill=True),
             KillSwitchReleased: lambda event: self._latch(event, "kill", kill=False),
             PauseQuoting: lambda event: self._latch(event, "pause", pause=True),
-            Flatten: lambda event: self._latch(event, "pause", pause=True),
+            Flatten: lambda event: () if "kill" in self._latches else self._latch(event, "pause", pause=True),
             ResumeQuoting: lambda event: self._latch(event, "pause", pause=False),
             StopRun: lambda event: self._latch(event, "stop", stop=True),
             ResetProtection: self._on_reset,

@@ -69,7 +69,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     worst_delta: float = 4_000_000.0
     worst_gamma: float = 400_000.0
     worst_vega: float = 2_000_000_000.0
-    held_delta: float = 100_000.0
+    held_delta: float = 20_000.0
     held_gamma: float = 50_000.0
     held_vega: float = 20_000_000.0
     max_position: int = 2_000

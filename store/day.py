@@ -191,6 +191,9 @@ class Day:
             self.meter.close(event.ts_event)
 
     def _import(self, event: e.PositionsImported) -> None:
+        """Take the first; a later one is a statement that the book is compared with."""
+        if self.counts["PositionsImported"] > 1:
+            return
         for contract, quantity in zip(event.frame.contract.tolist(), event.frame.quantity.tolist(), strict=True):
             self.imported[contract] += quantity
         self.imported[STOCK] += event.stock

@@ -51,6 +51,7 @@ def summarize(record: RunRecord) -> dict[str, Any]:
             "breaches": sum(day.ledger.breaches.column("count")),
             "positions": {row["symbol"]: row["quantity"] for row in positions if row["quantity"]},
             "positions_equal_fills": all(row["quantity"] == row["recount"] for row in positions),
+            "exposure": _at_the_end(day.ledger.exposures.last()),
             "pnl": {"total": last.get("total"), **{part: last.get(part) for part in PARTS}},
             "crossed_own_quotes": record.quotes.crossed_own_quotes,
             "gate_bypasses": facts.gate_bypasses,
@@ -80,6 +81,11 @@ def percentiles(samples: tuple[float, ...]) -> dict[str, float]:
     values = np.asarray(samples, np.float64)
     found = np.quantile(values, list(QUANTILES.values()), method="inverted_cdf")
     return {"count": len(values), **dict(zip(QUANTILES, found.tolist(), strict=True))}
+
+
+def _at_the_end(row: dict[str, Any] | None) -> dict[str, float]:
+    """Net Greeks that the day ended with; what expired is settled."""
+    return {name: (row or {}).get(name, 0.0) for name in ("stock", "delta", "gamma", "vega", "theta")}
 
 
 def _edge(fills: list[Fill]) -> dict[str, float]:

@@ -114,7 +114,7 @@ class EmbeddedRun:
         self,
         *,
         started: RunStarted,
-        imported: PositionsImported,
+        imported: Sequence[PositionsImported],
         feed: Iterable[FeedItem],
         shard: Shard,
         outlet: DirectOutlet,
@@ -238,8 +238,9 @@ class EmbeddedRun:
         self.feed_offset = item.offset + 1
         self._apply(item.source, item.offset, event)
         if isinstance(event, SessionChanged) and event.state == "pre_open":
-            imported = msgspec.structs.replace(self._imported, ts_event=event.ts_event, ts_init=event.ts_init)
-            self._apply("positions", 0, imported)
+            for number, statement in enumerate(self._imported):
+                stated = msgspec.structs.replace(statement, ts_event=event.ts_event, ts_init=event.ts_init)
+                self._apply("positions", number, stated)
         elif isinstance(event, SessionChanged) and event.state == "open":
             self._timers.start(event.ts_event)
         elif isinstance(event, SessionChanged) and event.state == "closed":

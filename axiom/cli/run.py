@@ -50,6 +50,9 @@ def run_command(  # one parameter for each option
     speed: Annotated[str, typer.Option(help="Event seconds per second, or max.")] = "max",
     venues: Annotated[str, typer.Option(help="direct: simulated venues in this process.")] = "direct",
     positions: Annotated[Path | None, typer.Option(help="CSV of start-of-day positions.")] = None,
+    statement: Annotated[
+        Path | None, typer.Option(help="CSV of the clearing firm's positions, to reconcile with.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
     metrics_port: Annotated[int, typer.Option(help="Prometheus on loopback; 0 takes a free port.")] = 0,
     run_id: Annotated[str, typer.Option("--id", help="Name of the run; made from source and time when absent.")] = "",
@@ -76,6 +79,7 @@ def run_command(  # one parameter for each option
         speed=parse_speed(speed),
         venues=venues,
         positions="" if positions is None else str(positions.resolve()),
+        statement="" if statement is None else str(statement.resolve()),
         settings=loaded.to_json(),
     )
     folder = RunFolder.create(runs, config)

@@ -12,15 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import structlog
 
 from axiom.__main__ import main
 from axiom.control import NoControl
+from axiom.finish import items, problems
 from axiom.launch import Launch, start
 from axiom.runs import RunConfig, RunFolder
 from axiom.settings import Settings, from_json
+from domain import events as e
+from risk.positions import Positions
+from store.day import read_day
+from store.record import RunFacts, record_of
+from store.summary import summarize
 from streams.embedded import Control, Sink
+from streams.journal import JournalReader
 
 SMALL = {
     "AXIOM_SET_SYNTHETIC__SESSION_MINUTES": "2",
@@ -60,7 +68,8 @@ class Axiom:
 
     def json(self, *arguments: str, code: int = 0, **extra: str) -> dict[str, Any]:
         """Run a command with --json and return the object that it ends with."""
-        value: dict[str, Any] = json.loads(self.call(*arguments, "--json", code=code, **extra).splitlines()[-1])
+        said = self.call(*arguments, "--json", code=code, **extra)
+        value: dict[str, Any] = json.loads([line for line in said.splitlines() if line.startswith("{")][-1])
         return value
 
 
@@ -176,3 +185,31 @@ def settings_of(tree: Mapping[str, Any]) -> Settings:
         for section in [*small, *(name for name in tree if name not in small)]
     }
     return from_json(json.dumps(merged))
+
+
+class Ran:
+    """A run that went to its end: its events and its summary."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        self.outcome = launch.go()
+        launch.close()
+        mics = [port.mic for port in launch.ports]
+        facts = RunFacts(gate_bypasses=launch.outlet.refused)
+        self.summary = summarize(record_of(read_day(items(launch.folder), mics), facts))
+        self.problems = problems(launch)
+        self.records = list(JournalReader(launch.folder.journal))
+
+    def events(self, kind: type[e.Event]) -> list[Any]:
+        return [record.event() for record in self.records if record.message.schema == kind.__name__]
+
+    @property
+    def differs(self) -> bool:
+        """Whether our ledger, in lots or in cash, is not the sum of the venues' own books."""
+        launch = self.launch
+        ledger = next(s for s in launch.shard.stages(launch.recording.underlying) if isinstance(s, Positions)).ledger
+        options = np.sum([port.exchange.positions()[0] for port in launch.ports], axis=0)
+        stock = sum(port.exchange.positions()[1] for port in launch.ports)
+        cash = sum(port.exchange.cash() for port in launch.ports)
+        is_equal = np.array_equal(ledger.traded, [*options.tolist(), stock]) and ledger.traded_cash == cash
+        return not is_equal

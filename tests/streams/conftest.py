@@ -395,9 +395,17 @@ class Runner:
         sinks: list[Sink] = [self.kept]
         self.run = EmbeddedRun(
             started=run_started(),
-            imported=e.PositionsImported(
-                ts_event=0, ts_init=0, underlying=XYZ, stock=0, stock_price=0.0, cash=0.0, frame=PositionFrame.empty()
-            ),
+            imported=[
+                e.PositionsImported(
+                    ts_event=0,
+                    ts_init=0,
+                    underlying=XYZ,
+                    stock=0,
+                    stock_price=0.0,
+                    cash=0.0,
+                    frame=PositionFrame.empty(),
+                )
+            ],
             feed=items[state["feed_offset"] :],
             shard=self.shard,
             outlet=DirectOutlet({"gate.XYZ": ClearanceLedger(Sealer(KEY))}, self.ports, 3),
