@@ -5,23 +5,13 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pytest
 
-from axiom.finish import items, problems
 from domain import events as e
-from risk.positions import Positions
-from store.day import read_day
-from store.record import RunFacts, record_of
-from store.summary import summarize
 from streams.embedded import Outcome
-from streams.journal import JournalReader
-from tests.e2e.conftest import launch_of
-
-if TYPE_CHECKING:
-    from axiom.launch import Launch
+from tests.e2e.conftest import Ran, launch_of
 
 QUOTING, STOCK_VENUE = "SIMA", "SIMS"
 DEATH = 1_772_461_830_000_000_000
@@ -40,34 +30,6 @@ HOWS: dict[str, dict[str, Any]] = {
 }
 HONEST = ("rejects", "delays", "repeats", "tells late", "dies", "dies and returns")
 """Where what we are told, each once, is what happened."""
-
-
-class Ran:
-    """A run that went to its end: its events and its summary."""
-
-    def __init__(self, launch: Launch) -> None:
-        self.launch = launch
-        self.outcome = launch.go()
-        launch.close()
-        mics = [port.mic for port in launch.ports]
-        facts = RunFacts(gate_bypasses=launch.outlet.refused)
-        self.summary = summarize(record_of(read_day(items(launch.folder), mics), facts))
-        self.problems = problems(launch)
-        self.records = list(JournalReader(launch.folder.journal))
-
-    def events(self, kind: type[e.Event]) -> list[Any]:
-        return [record.event() for record in self.records if record.message.schema == kind.__name__]
-
-    @property
-    def differs(self) -> bool:
-        """Whether our ledger, in lots or in cash, is not the sum of the venues' own books."""
-        launch = self.launch
-        ledger = next(s for s in launch.shard.stages(launch.recording.underlying) if isinstance(s, Positions)).ledger
-        options = np.sum([port.exchange.positions()[0] for port in launch.ports], axis=0)
-        stock = sum(port.exchange.positions()[1] for port in launch.ports)
-        cash = sum(port.exchange.cash() for port in launch.ports)
-        is_equal = np.array_equal(ledger.traded, [*options.tolist(), stock]) and ledger.traded_cash == cash
-        return not is_equal
 
 
 Run = Callable[[str, str], Ran]
