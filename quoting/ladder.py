@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from domain.commands import Side
 from domain.frames import QuoteFrame
-from domain.price import Tick, TickColumns, next_down, next_up, round_down, round_up
+from domain.price import BREAK, Tick, TickColumns, next_down, next_up
 
 Units = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -70,9 +70,14 @@ def round_out(bid: Floats, ask: Floats, tick: Tick) -> Units:
     Returns:
         Units, int64, shape (2, n). 0 where there is no side.
     """
+    # Quotients of whole floats far below 2**53 are whole only where the price is on the grid: no integer division.
     out = np.empty((2, len(bid)), dtype=np.int64)
-    out[BID] = round_down(np.floor(np.fmax(bid, 0.0) + SNAP).astype(np.int64), tick)
-    out[ASK] = round_up(np.ceil(np.fmax(ask, 0.0) - SNAP).astype(np.int64), tick)
+    low = np.floor(np.fmax(bid, 0.0) + SNAP)
+    step = np.where(low < BREAK, tick.below, tick.above)
+    out[BID] = np.floor(low / step) * step
+    high = np.ceil(np.fmax(ask, 0.0) - SNAP)
+    step = np.where(high < BREAK, tick.below, tick.above)
+    out[ASK] = np.ceil(high / step) * step
     return out
 
 
@@ -102,11 +107,15 @@ def hold(
     Returns:
         What to show, (venues, 2, n). Equal to the target where nothing is held.
     """
-    there = (shown.size > 0) & (target.size > 0)
-    near = np.abs(target.price - shown.price) < requote_ticks * tick
-    allowed = _OUTWARD * (limit - shown.price) >= 0
-    stays = there & near & allowed
-    full = stays & (shown.size <= target.size) & (shown.size >= replenish_share * target.size)
+    # Whole numbers against the next whole number above a bound: the same answer as against the bound, in one type.
+    move = target.price - shown.price
+    stays = np.abs(move, out=move) < np.ceil(requote_ticks * tick).astype(np.int64)
+    stays &= shown.size > 0
+    stays &= target.size > 0
+    stays &= _OUTWARD * shown.price <= _OUTWARD * limit
+    full = shown.size <= target.size
+    full &= shown.size >= np.ceil(replenish_share * target.size).astype(np.int64)
+    full &= stays
     return Ladder(np.where(stays, shown.price, target.price), np.where(full, shown.size, target.size))
 
 
@@ -128,6 +137,8 @@ def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
     venues = len(target.price)
     standing_bid = shown.price[:, BID, :]
     standing_ask = np.where(shown.size[:, ASK, :] > 0, shown.price[:, ASK, :], _FAR)
+    if not _may_meet(target, standing_bid, standing_ask):
+        return target
     result = target
     for venue in range(venues):
         others = [row for row in range(venues) if row != venue]
@@ -145,6 +156,14 @@ def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
             result.price[venue, side, meets] = held
             result.size[venue, side, meets[held == 0]] = 0
     return result
+
+
+def _may_meet(target: Ladder, standing_bid: Units, standing_ask: Units) -> bool:
+    """Whether any side of the target may reach the other side of anything that stands, be it at its own venue."""
+    bid = target.price[:, BID, :].max(axis=0)
+    ask = np.where(target.size[:, ASK, :] > 0, target.price[:, ASK, :], _FAR).min(axis=0)
+    reaches = (bid >= standing_ask.min(axis=0)) | (ask <= standing_bid.max(axis=0))
+    return bool(reaches.any())
 
 
 def innermost(first: Units, second: Units) -> Units:
@@ -179,9 +198,10 @@ def rows(book: Ladder, mask: Mask, venues: npt.NDArray[np.int16]) -> QuoteFrame:
         venues: Venue index of each row of the book, shape (venues,).
     """
     flat = np.flatnonzero(mask)
-    at, contract = np.divmod(flat, mask.shape[1])
-    bid, ask, bid_size, ask_size = (values[:, side].ravel()[flat] for values in book for side in (BID, ASK))
-    return QuoteFrame(venue=venues[at], contract=contract, bid=bid, bid_size=bid_size, ask=ask, ask_size=ask_size)
+    at = np.repeat(np.arange(len(mask)), np.count_nonzero(mask, axis=1))
+    contract = flat - at * mask.shape[1]
+    bid, ask, bid_size, ask_size = (values[:, side].ravel().take(flat) for values in book for side in (BID, ASK))
+    return QuoteFrame(venue=venues.take(at), contract=contract, bid=bid, bid_size=bid_size, ask=ask, ask_size=ask_size)
 
 
 def apply_rows(book: Ladder, frame: QuoteFrame, row_of: dict[int, int]) -> Ladder:
