@@ -29,7 +29,8 @@ class Market:
 
     Attributes:
         unit: Greeks and premium of one contract of each option.
-        tick_below, tick_above: Increments below and from three dollars, units. Shape (venues * n,).
+        tick_below, tick_above: Increments below and from three dollars, units. Shape (venues * n,), of the venues that
+            take our quotes: the first ones.
         bid, ask: Best bid and offer of the underlying, units, 0 before the first quote.
         underlying_ts: When the underlying's quote was last updated, ns; 0 before the first.
         theo_ts: The same for the theos.
@@ -62,6 +63,7 @@ class Market:
         self.underlying_ts = 0
         self.theo_ts = 0
         self.is_up = np.ones(venues, np.bool_)
+        self._down_elsewhere: dict[int, None] = {}
         self._limits: Limits | None = None
         self._restricted = np.zeros(n, np.bool_)
         self._bid_cap: Ints = np.zeros(n * venues, np.int64)
@@ -99,6 +101,14 @@ class Market:
         if 0 <= venue < self._venues:
             self.is_up[venue] = is_up
             self._is_dirty = True
+        elif is_up:
+            self._down_elsewhere.pop(venue, None)
+        else:
+            self._down_elsewhere[venue] = None
+
+    def is_reachable(self, venue: int) -> bool:
+        """Whether a venue is up, be it one that takes our quotes or another one."""
+        return bool(self.is_up[venue]) if 0 <= venue < self._venues else venue not in self._down_elsewhere
 
     def set_limits(self, limits: Limits) -> None:
         """Collars or the restricted list changed."""
@@ -183,6 +193,7 @@ class Market:
             "greeks": self.unit.greeks,
             "premium": self.unit.premium,
             "is_up": self.is_up,
+            "down_elsewhere": list(self._down_elsewhere),
             "numbers": [self.bid, self.ask, self.underlying_ts, self.theo_ts],
         }
 
@@ -192,5 +203,6 @@ class Market:
             setattr(self, name, state[name])
         self.unit.restore(state["greeks"], state["premium"])
         self.bid, self.ask, self.underlying_ts, self.theo_ts = state["numbers"]
+        self._down_elsewhere = dict.fromkeys(state["down_elsewhere"])
         self._restricted[:] = False
         self.set_limits(limits)

@@ -28,7 +28,7 @@ def order_breaches(order: SubmitOrder, view: View) -> Iterator[Breach]:
     if not STOCK <= order.contract < len(view.position):
         yield Breach("unknown_contract", float(order.contract), float(len(view.position) - 1), 1)
         return
-    if not _is_up(view, order.venue):
+    if order.venue < 0 or not view.market.is_reachable(order.venue):
         yield Breach("venue_down", float(order.venue), 0.0, 1)
     if view.market.is_restricted(order.contract):
         yield Breach("restricted", 1.0, 0.0, 1)
@@ -49,7 +49,7 @@ def replace_breaches(replace: ReplaceOrder, original: OpenOrder, view: View) -> 
     if (replace.contract, replace.side) != (original.contract, original.side):
         yield Breach("replace_terms", float(replace.contract), float(original.contract), 1)
         return
-    if not _is_up(view, replace.venue):
+    if replace.venue < 0 or not view.market.is_reachable(replace.venue):
         yield Breach("venue_down", float(replace.venue), 0.0, 1)
     if view.market.is_restricted(replace.contract):
         yield Breach("restricted", 1.0, 0.0, 1)
@@ -66,11 +66,6 @@ def replace_breaches(replace: ReplaceOrder, original: OpenOrder, view: View) -> 
     added = max(leaves - original.leaves, 0)
     if added:
         yield from _aggregate(replace.contract, replace.side, added, leaves, replace.price, view)
-
-
-def _is_up(view: View, venue: int) -> bool:
-    """Whether an order may go to a venue. Stock venues come after those that take quotes and have no row here."""
-    return venue >= 0 and (venue >= len(view.market.is_up) or bool(view.market.is_up[venue]))
 
 
 def _size(contract: int, quantity: int, view: View) -> Iterator[Breach]:
