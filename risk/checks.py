@@ -69,18 +69,18 @@ def locate(frame: QuoteFrame, venues: int, contracts: int) -> Located:
     """Find the row of each entry; drop unknown ones, and all but the last of those that name the same row."""
     rows = frame.venue * np.intp(contracts) + frame.contract
     if len(rows) and frame.contract.min() >= 0 and frame.contract.max() < contracts:
-        whole = slice(int(rows[0]), int(rows[0]) + len(rows))
-        follow = whole.start >= 0 and whole.stop <= venues * contracts
-        if follow and np.array_equal(rows, np.arange(whole.start, whole.stop)):
-            return Located(_normal(frame), rows, whole, None, None)
+        first, last = int(rows[0]), int(rows[-1])
+        if first >= 0 and last < venues * contracts and (rows[1:] > rows[:-1]).all():  # as the quoter writes them
+            where = slice(first, last + 1) if last - first == len(rows) - 1 else rows
+            return Located(_normal(frame), rows, where, None, None)
     reasons = np.zeros(len(frame), np.int8)
     known = (frame.venue >= 0) & (frame.venue < venues) & (frame.contract >= 0) & (frame.contract < contracts)
     reasons[~known] = QuoteRefusal.UNKNOWN_CONTRACT
-    last = np.zeros(venues * contracts, np.intp)
+    latest = np.zeros(venues * contracts, np.intp)
     order = np.arange(len(rows))
-    last[rows[known]] = order[known]
+    latest[rows[known]] = order[known]
     repeated = np.flatnonzero(known)
-    repeated = repeated[last[rows[repeated]] != repeated]
+    repeated = repeated[latest[rows[repeated]] != repeated]
     reasons[repeated] = QuoteRefusal.DUPLICATE
     kept = reasons == 0
     if kept.all():
