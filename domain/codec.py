@@ -23,6 +23,9 @@ JSON_TYPE: Final = "application/json"
 ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
 HEADER_KEY: Final = b"axiom.header"
 
+_END_OF_STREAM: Final = b"\xff\xff\xff\xff\0\0\0\0"
+"""A stream is its schema, its batches and this. Source: Arrow columnar format, "IPC streaming format"."""
+
 _ABSTRACT: Final = frozenset({"Event", "Command", "OperatorCommand", "Clearance"})
 _NOT_HASHED: Final[dict[str, object]] = {"ts_init": 0, "run": "", "seal": ""}
 
@@ -121,10 +124,8 @@ def encode(event: Event) -> Encoded:
         [pa.array(values) for values in frame.columns().values()],
         schema=schema.arrow.with_metadata({HEADER_KEY: header}),
     )
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return Encoded(type(event).__name__, schema.version, sink.getvalue().to_pybytes())
+    payload = b"".join((batch.schema.serialize(), batch.serialize(), _END_OF_STREAM))
+    return Encoded(type(event).__name__, schema.version, payload)
 
 
 def decode(name: str, version: int, payload: bytes | memoryview) -> Event:

@@ -79,8 +79,8 @@ class Frame:
         """Name to column, in declared order."""
         return {name: getattr(self, name) for name in self.dtypes}
 
-    def take(self, rows: Column) -> Self:
-        """The rows of a boolean mask or an index array."""
+    def take(self, rows: Column | slice) -> Self:
+        """The rows of a boolean mask, an index array or a slice; a slice shares memory with this frame."""
         return type(self)(**{name: values[rows] for name, values in self.columns().items()})
 
     @classmethod

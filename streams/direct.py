@@ -151,11 +151,17 @@ class DirectOutlet:
         self._check(venues.min(initial=0), clearance)
         for venue in range(len(self._ports)):
             rows = np.flatnonzero(venues == venue)
+            is_block = len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1  # a slice of it copies nothing
             for start in range(0, len(rows), self._max_entries):
                 part = rows[start : start + self._max_entries]
                 self.quote_entries += len(part)
                 self.quote_messages += 1
-                yield venue, msgspec.structs.replace(clearance, frame=clearance.frame.take(part))
+                yield (
+                    venue,
+                    msgspec.structs.replace(
+                        clearance, frame=clearance.frame.take(slice(part[0], part[-1] + 1) if is_block else part)
+                    ),
+                )
 
     def _check(self, venue: int, clearance: Clearance) -> None:
         if not 0 <= venue < len(self._ports):
