@@ -46,7 +46,6 @@ TICK_NS: Final = 40_000_000
 """Event time between two moves: 1,300 of them fit between two NBBO updates of a minute feed."""
 _CENT: Final = PRICE_SCALE // 100
 _REACH: Final = 8
-_SPIN_NS: Final = 300_000
 
 
 def shared_lean() -> Path | None:
@@ -90,17 +89,15 @@ class OpenLoop:
     _due: int = 0
 
     def wait(self, until_ts: int, control: Control) -> bool:  # noqa: ARG002  # the protocol of `streams.embedded.Pace`
-        """Sleep, then spin, until a move is due."""
+        """Poll the clock until a move is due, as a process does that has a core of its own."""
         turn = len(self.late_ns)
         if turn >= len(self.moves) or until_ts != self.moves[turn]:
             return True
         interval, now = self.intervals_ns[turn], time.perf_counter_ns()
         is_first = turn == 0 or self.intervals_ns[turn - 1] != interval
         self._due = now if interval == 0 or is_first else self._due + interval
-        while (remaining := self._due - time.perf_counter_ns()) > 0:
-            if remaining > _SPIN_NS:
-                time.sleep((remaining - _SPIN_NS) * 1e-9)
-        now = time.perf_counter_ns()
+        while (now := time.perf_counter_ns()) < self._due:
+            pass
         self.begun_ns.append(now)
         self.late_ns.append(now - self._due)
         return True
