@@ -30,6 +30,7 @@ from domain.events import Clearance, QuotesCleared, RunStarted, UnderlyingUpdate
 from domain.events_base import Event
 from domain.metrics import MetricName
 from domain.price import PRICE_SCALE
+from risk.limits import Limits
 from streams.direct import DirectOutlet, Parcel
 from streams.embedded import Control, EmbeddedRun
 from streams.journal import JournalWriter, Kind
@@ -249,7 +250,7 @@ def session(recording: Recording, intervals_ns: Sequence[int], *, minutes: int, 
         minutes: Minutes of the session that are applied first.
         move: Dollars per move.
     """
-    settings = Settings()
+    settings = Settings(limits=Limits(max_entries=50_000_000, max_messages=1_000_000))
     listed = first_chain(recording)
     composer = Composer()
     ports = composer.ports(settings, listed)

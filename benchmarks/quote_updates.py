@@ -55,7 +55,7 @@ def rates(recording: Recording, frames: int) -> dict[str, Any]:
     decoded, decode_s = timed(lambda: [decode(*message) for message in messages])
     conflating = Fitter(chain, FitterSettings(interval_ms=NEVER_MS))
     _, conflate_s = timed(lambda: through([conflating], decoded))
-    stages = [Fitter(chain), Repricer(chain)]
+    stages: list[Fitter | Repricer] = [Fitter(chain), Repricer(chain)]
     fits, all_s = timed(lambda: through(stages, [decode(*message) for message in messages]))
     return {
         **describe(recording, len(chain)),
