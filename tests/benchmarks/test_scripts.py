@@ -1,0 +1,33 @@
+"""Every benchmark runs and prints one JSON object that says where it was measured. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+NAMES = sorted(path.stem for path in (CHECKOUT / "benchmarks").glob("*.py") if not path.stem.startswith("_"))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "recorded_day"])
+def test_quick_run_prints_one_object_with_its_machine(name: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    result = json.loads(found.stdout.splitlines()[-1])
+    assert result["benchmark"] == name
+    assert {"machine", "date", "command", "isa"} <= set(result["environment"])
+
+
+def test_every_benchmark_has_its_place_in_the_page() -> None:
+    page = (CHECKOUT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"<!-- begin {name} -->" not in page] == []
