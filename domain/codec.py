@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from domain import commands, events
+from domain.arrow_stream import schema_of, write_stream
 from domain.errors import DataError, InputError, SchemaUnknown
 from domain.events_base import Event
 from domain.frames import Column, Frame
@@ -22,9 +23,6 @@ from domain.frames import Column, Frame
 JSON_TYPE: Final = "application/json"
 ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
 HEADER_KEY: Final = b"axiom.header"
-
-_END_OF_STREAM: Final = b"\xff\xff\xff\xff\0\0\0\0"
-"""A stream is its schema, its batches and this. Source: Arrow columnar format, "IPC streaming format"."""
 
 _ABSTRACT: Final = frozenset({"Event", "Command", "OperatorCommand", "Clearance"})
 _NOT_HASHED: Final[dict[str, object]] = {"ts_init": 0, "run": "", "seal": ""}
@@ -81,10 +79,7 @@ def _schema(event: type[Event]) -> Schema:
         frozen=True,
         kw_only=True,
     )
-    arrow = pa.schema(
-        [pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in frame.dtypes.items()]
-    )
-    return Schema(event, version, frame, header, arrow, hashed, nested)
+    return Schema(event, version, frame, header, schema_of(frame), hashed, nested)
 
 
 def _event_types() -> list[type[Event]]:
@@ -120,11 +115,7 @@ def encode(event: Event) -> Encoded:
         return Encoded(type(event).__name__, schema.version, _json(event))
     frame: Frame = event.frame  # type: ignore[attr-defined]  # frame events have it by construction of the table
     header = _json(schema.header(**{name: getattr(event, name) for name in schema.header.__struct_fields__}))
-    batch = pa.RecordBatch.from_arrays(
-        [pa.array(values) for values in frame.columns().values()],
-        schema=schema.arrow.with_metadata({HEADER_KEY: header}),
-    )
-    payload = b"".join((batch.schema.serialize(), batch.serialize(), _END_OF_STREAM))
+    payload = write_stream(frame, schema.arrow.with_metadata({HEADER_KEY: header}))
     return Encoded(type(event).__name__, schema.version, payload)
 
 

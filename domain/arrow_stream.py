@@ -1,0 +1,56 @@
+"""Frames as Arrow IPC streams, byte for byte what the stock writer makes, without building Arrow arrays.
+
+The metadata of a record batch depend on its schema and its number of rows alone. They are taken once from the stock
+writer for each number of rows; the columns follow as they lie in memory, each padded to eight bytes. That leaves the
+path from tick to quote with one copy of the columns.
+
+Source: Arrow columnar format 1.5, "Serialization and Interprocess Communication (IPC)".
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from domain.frames import Frame
+
+_ALIGNMENT: Final = 8
+_PADDING: Final = tuple(bytes(-length % _ALIGNMENT) for length in range(_ALIGNMENT))
+"""By length modulo the alignment."""
+
+_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+_KEPT_HEADS: Final = 4_096
+"""A head is about a kilobyte; mass quotes come in any number of rows up to a thousand."""
+
+
+def schema_of(frame: type[Frame]) -> pa.Schema:
+    """The Arrow schema of a frame's columns, in declared order; nothing is nullable."""
+    return pa.schema(
+        [pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in frame.dtypes.items()]
+    )
+
+
+def write_stream(frame: Frame, schema: pa.Schema) -> bytes:
+    """One frame as a stream of one batch.
+
+    Args:
+        frame: Its columns are contiguous, little-endian and without nulls by construction.
+        schema: `schema_of` its type, with any metadata.
+    """
+    parts: list[object] = [schema.serialize(), _batch_head(type(frame), len(frame))]  # type: ignore[arg-type]  # a type can be hashed, its frames cannot
+    for values in frame.columns().values():
+        parts += (values.data, _PADDING[values.nbytes % _ALIGNMENT])
+    parts.append(_END)
+    return b"".join(parts)  # type: ignore[arg-type]  # buffers of any kind join
+
+
+@functools.lru_cache(maxsize=_KEPT_HEADS)
+def _batch_head(frame: type[Frame], rows: int) -> bytes:
+    """What the stock writer puts before the columns of a batch of that many rows."""
+    columns = [pa.array(np.zeros(rows, dtype)) for dtype in frame.dtypes.values()]
+    whole: bytes = pa.RecordBatch.from_arrays(columns, schema=schema_of(frame)).serialize().to_pybytes()
+    body = sum(-(-rows * dtype.itemsize // _ALIGNMENT) * _ALIGNMENT for dtype in frame.dtypes.values())
+    return whole[: len(whole) - body]
