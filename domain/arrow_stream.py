@@ -48,6 +48,12 @@ def write_stream(frame: Frame, schema: pa.Schema) -> bytes:
     return b"".join(parts)
 
 
+def prepare(kind: Any, most_rows: int) -> None:  # noqa: ANN401  # a type of frame: see `write_stream`
+    """Take the heads of all batches up to a number of rows now, rather than each when it is first needed."""
+    for rows in range(1, min(most_rows, _KEPT_HEADS // 2) + 1):
+        _batch_head(kind, rows)
+
+
 @functools.lru_cache(maxsize=_KEPT_HEADS)
 def _batch_head(frame: type[Frame], rows: int) -> bytes:
     """What the stock writer puts before the columns of a batch of that many rows."""

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from domain.arrow_stream import prepare
 from domain.codec import Encoded, decode, encode
 from domain.errors import ClearanceRefused, DataError, InvariantError
 from domain.events import (
@@ -25,6 +26,7 @@ from domain.events import (
     QuotesCleared,
 )
 from domain.events_base import Event
+from domain.frames import QuoteFrame
 from domain.state import pack, unpack
 
 
@@ -103,6 +105,7 @@ class DirectOutlet:
         self._ledgers = ledgers
         self._ports = ports
         self._max_entries = max_entries
+        prepare(QuoteFrame, max_entries)
         self.admitted = 0
         self.refused = 0
         self.quote_entries = 0
