@@ -81,7 +81,12 @@ class Frame:
 
     def take(self, rows: Column | slice) -> Self:
         """The rows of a boolean mask, an index array or a slice; a slice shares memory with this frame."""
-        return type(self)(**{name: values[rows] for name, values in self.columns().items()})
+        taken = object.__new__(type(self))  # types and lengths are right already: no need to check them again
+        for name in self.dtypes:
+            values = getattr(self, name)[rows]
+            values.flags.writeable = False
+            object.__setattr__(taken, name, values)
+        return taken
 
     @classmethod
     def empty(cls) -> Self:

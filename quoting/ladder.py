@@ -199,8 +199,11 @@ def rows(book: Ladder, mask: Mask, venues: npt.NDArray[np.int16]) -> QuoteFrame:
     """
     flat = np.flatnonzero(mask)
     at = np.repeat(np.arange(len(mask)), np.count_nonzero(mask, axis=1))
-    contract = flat - at * mask.shape[1]
-    bid, ask, bid_size, ask_size = (values[:, side].ravel().take(flat) for values in book for side in (BID, ASK))
+    n = mask.shape[1]
+    contract = flat - at * n
+    of_bid = flat + at * n
+    sides = of_bid, of_bid + n
+    bid, ask, bid_size, ask_size = (values.ravel().take(side) for values in book for side in sides)
     return QuoteFrame(venue=venues.take(at), contract=contract, bid=bid, bid_size=bid_size, ask=ask, ask_size=ask_size)
 
 

@@ -95,7 +95,7 @@ class Shown:
             if entries:
                 self._remember(row, mask[row])
                 self._awaiting[row].append(_Awaited(number, ts, entries))
-        self._written_by[mask] = number
+        np.putmask(self._written_by, mask, number)
         self.book = book
 
     def may_stand(self) -> Ladder:
@@ -120,7 +120,7 @@ class Shown:
         """Keep the prices of a venue that are about to be replaced, and any before them that may still stand."""
         book, before = self.book.price[row], self._before[row]
         kept = np.where(self._is_unsure(row), innermost(before, book), book) if self._awaiting[row] else book
-        np.copyto(before, kept, where=mask)
+        before[:] = np.where(mask, kept, before)
 
     def clear(self, venue_row: int | slice = slice(None)) -> None:
         """Nothing of ours is meant to stand at a venue, or anywhere."""

@@ -85,7 +85,7 @@ class Valuation:
             status = self._spread(frame.contract, status, -1)
         good = (status == 0) & (columns[0] >= 0.0) & (columns[1] >= 0.0)
         # NaN to 0 by choice of rows: a bad row cannot leak into sums.
-        theo, error, delta, vega, vol = (np.where(good, values, 0.0) for values in columns)
+        theo, error, delta, vega, vol = columns if good.all() else (np.where(good, values, 0.0) for values in columns)
         weight = float(vega.sum())
         sigma = float((vega * vol).sum()) / weight if weight > _TINY else 0.0
         self.spot_variance = (spot * sigma) ** 2
