@@ -38,10 +38,12 @@ from pricing.surface import VolSurface
 Array = npt.NDArray[np.float64]
 
 _KIND: Final = "repricer"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _DELTA: Final = ROW["delta"]
 _GAMMA: Final = ROW["gamma"]
 _VEGA: Final = ROW["vega"]
+_MOST_UNKNOWN: Final = 0.01
+"""Largest part of spot or strike by which a premium may be unknown; above, the contract has no value."""
 
 
 class GreeksStatus(IntEnum):
@@ -90,6 +92,7 @@ class _Anchor:
         vol: Volatility of each contract; not a number where there is none.
         vol_error: One standard error of it.
         forward_error: One standard error of the forward, dollars.
+        premium_error: How far the early-exercise premium may be off, dollars; 0 where it was solved.
         premium: American less European, price and Greeks; 0 where the two agree.
         status: See `GreeksStatus`, as of the refresh.
     """
@@ -101,12 +104,18 @@ class _Anchor:
     vol: Array
     vol_error: Array
     forward_error: Array
+    premium_error: Array
     premium: Array
     status: npt.NDArray[np.int8]
 
 
 class Repricer:
     """Stage: values one chain.
+
+    Where rate and yield are at most zero and the wrong way round, an American contract has two exercise boundaries, and
+    the solver none for it. There the European value stands, and what exercise may add at most is part of `theo_error`:
+    (rate - yield) K T for a put, (yield - rate) S T for a call, because exercise earns no more than that difference.
+    Near zero, where quotes imply a rate a little above it now and a little below it next, that is a fraction of a cent.
 
     The expansion between surfaces is off by at most 0.6 cents in theo and 0.014 in delta after a move of 1 % at a rate
     of 5 % and strikes 40 % either way, 0.02 cents for 99 % of contracts, and by the square of the move elsewhere; the
@@ -174,6 +183,7 @@ class Repricer:
             vol=vol,
             vol_error=vol_error,
             forward_error=forwards.forward_error[expiry],
+            premium_error=np.zeros(len(self._chain)),
             premium=np.zeros((ROWS, len(self._chain))),
             status=status,
         )
@@ -221,6 +231,20 @@ class Repricer:
             return european.copy()
         inputs = (anchor.spot, self._chain.strike, years, anchor.rate, anchor.carry_yield, anchor.vol, self._chain.sign)
         rows, solved = american.greeks(*inputs, accuracy=self._settings.accuracy)
+        is_call = self._chain.sign > 0
+        greater = np.where(is_call, anchor.carry_yield, anchor.rate)
+        lesser = np.where(is_call, anchor.rate, anchor.carry_yield)
+        is_unsolved = (solved == american.Status.DOUBLE_BOUNDARY) | (solved == american.Status.OUT_OF_RANGE)
+        is_double = self._is_american & is_unsolved & (lesser < greater) & (greater <= 0.0)
+        if is_double.any():
+            base = np.where(is_call, anchor.spot, self._chain.strike)
+            unknown = (greater - lesser) * np.maximum(years, 0.0)
+            is_small = is_double & (unknown <= _MOST_UNKNOWN)
+            anchor.premium_error = np.where(is_small, unknown * base, 0.0)
+            rows = np.where(is_small, european, rows)
+            exercised = self._chain.sign * (anchor.spot - self._chain.strike)
+            rows[PRICE] = np.where(is_small, np.maximum(rows[PRICE], exercised), rows[PRICE])
+            solved = np.where(is_small, np.int8(american.Status.EUROPEAN), solved)
         unsupported = self._is_american & (solved > american.HAS_VALUE) & (anchor.status == GreeksStatus.OK)
         anchor.status[unsupported] = GreeksStatus.UNSUPPORTED
         anchor.vol = np.where(unsupported, np.nan, anchor.vol)
@@ -234,7 +258,8 @@ class Repricer:
         status = np.where(is_expired, np.int8(GreeksStatus.EXPIRED), anchor.status)
         bad = status != GreeksStatus.OK
         rows[:, bad] = np.nan
-        error = np.sqrt((rows[_VEGA] * anchor.vol_error) ** 2 + (rows[_DELTA] * anchor.forward_error) ** 2)
+        squares = (rows[_VEGA] * anchor.vol_error) ** 2 + (rows[_DELTA] * anchor.forward_error) ** 2
+        error = np.sqrt(squares + anchor.premium_error**2)
         self._published_spot = self._spot
         frame = GreeksFrame(
             contract=self._contract,

@@ -25,7 +25,8 @@ class View(NamedTuple):
         bid: Best bid of each contract in price units, 0 where there is none. Shape (n,).
         ask: Best offer in price units, 0 where there is none. Shape (n,).
         theo: Our value, dollars per share, NaN where there is none. Shape (n,).
-        delta: Of one share of the option, NaN where there is none. Shape (n,).
+        delta: Of one share of the option, the last that was known, NaN before the first: a contract that lost its value
+            is still one that we should be quoting. Shape (n,).
         stock_bid: Best bid of the underlying in price units, 0 where there is none.
         stock_ask: Best offer of the underlying in price units, 0 where there is none.
     """
@@ -84,9 +85,12 @@ class Market:
                 ask[nbbo.contract] = np.where(nbbo.ask_size > 0, nbbo.ask, 0)
                 self.now = now._replace(bid=bid, ask=ask)
             case GreeksComputed(frame=greeks):
-                theo, delta = np.full(self.n, np.nan), np.full(self.n, np.nan)
-                theo[greeks.contract], delta[greeks.contract] = greeks.theo, greeks.delta
-                self.now = self._at(event.ts_event)._replace(theo=theo, delta=delta)
+                now = self._at(event.ts_event)
+                theo, delta = np.full(self.n, np.nan), now.delta.copy()
+                theo[greeks.contract] = greeks.theo
+                is_known = np.isfinite(greeks.delta)
+                delta[greeks.contract[is_known]] = greeks.delta[is_known]
+                self.now = now._replace(theo=theo, delta=delta)
             case UnderlyingUpdated():
                 self.now = self._at(event.ts_event)._replace(
                     stock_bid=event.bid if event.bid_size else 0, stock_ask=event.ask if event.ask_size else 0

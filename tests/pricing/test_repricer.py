@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -204,6 +205,57 @@ def test_rows_that_the_solver_does_not_cover_have_no_values(american_market: Mad
     later = only(repricer.apply(market.underlying(100.3, market.ts + 1))).frame
     np.testing.assert_array_equal(later.status, frame.status)
     assert np.isnan(later.theo[unsupported]).all()
+
+
+def revalued(market: MadeUpMarket, rate: float, carry_yield: float) -> GreeksFrame:
+    """Values on the market's surface with another rate and yield."""
+    repricer = Repricer(market.chain)
+    repricer.apply(market.underlying())
+    implied, fitted = surface_of(market)
+    assert isinstance(implied, ForwardImplied)
+    size = len(market.years)
+    columns = implied.frame.columns() | {"rate": np.full(size, rate), "carry_yield": np.full(size, carry_yield)}
+    repricer.apply(msgspec.structs.replace(implied, frame=type(implied.frame)(**columns)))
+    return only(repricer.apply(fitted)).frame
+
+
+@pytest.mark.parametrize(("rate", "carry_yield"), [(-1e-4, -6e-4), (-6e-4, -1e-4), (0.0, -1e-3), (-1e-3, -2e-3)])
+def test_near_a_rate_of_zero_every_contract_has_a_value_whichever_way_rate_and_yield_lie(
+    american_market: MadeUpMarket, rate: float, carry_yield: float
+) -> None:
+    """Two exercise boundaries: the European value, or exercising now, with what exercise may add as an error."""
+    market = american_market
+    frame, near = revalued(market, rate, carry_yield), revalued(market, 1e-6, 0.0)
+    assert (frame.status == GreeksStatus.OK).all()
+    chain = market.chain
+    years = market.years[chain.expiry_index]
+    base = np.where(chain.sign > 0, market.spot, chain.strike)
+    assert (np.abs(frame.theo - near.theo) <= 2.0 * max(abs(rate), abs(carry_yield)) * base * years + 1e-6).all()
+    is_double = chain.sign * (carry_yield - rate) > 0
+    most = np.abs(rate - carry_yield) * base * years
+    assert (frame.theo_error >= most * 0.999)[is_double].all()
+
+
+@pytest.mark.parametrize(("rate", "carry_yield"), [(-0.005, -0.02), (0.0, -0.03), (-0.01, -0.015)])
+@pytest.mark.parametrize("strike", [80.0, 100.0, 130.0])
+def test_exercise_with_two_boundaries_earns_at_most_the_difference_of_rate_and_yield(
+    rate: float, carry_yield: float, strike: float
+) -> None:
+    """Against a binomial tree. Source: Cox, Ross and Rubinstein (1979), J. Financial Economics 7, 229-263."""
+    years, vol, steps = 1.0, 0.2, 800
+    step = years / steps
+    up = np.exp(vol * np.sqrt(step))
+    chance = (np.exp((rate - carry_yield) * step) - 1 / up) / (up - 1 / up)
+    spots = 100.0 * up ** np.arange(-steps, steps + 1, 2.0)
+    american_value = european_value = np.maximum(strike - spots, 0.0)
+    for _ in range(steps):
+        spots = spots[:-1] * up
+        discount = np.exp(-rate * step)
+        european_value = discount * (chance * european_value[1:] + (1 - chance) * european_value[:-1])
+        american_value = discount * (chance * american_value[1:] + (1 - chance) * american_value[:-1])
+        american_value = np.maximum(american_value, strike - spots)
+    premium = float(american_value[0] - european_value[0])
+    assert -1e-12 <= premium <= (rate - carry_yield) * strike * years
 
 
 def test_no_values_after_the_close(european: MadeUpMarket) -> None:

@@ -59,6 +59,18 @@ def test_a_contract_passes_at_ninety_percent_and_not_below(tape: Tape, begins: i
     assert measured(tape).contracts_two_sided_90 == passes
 
 
+def test_time_in_which_we_had_no_value_is_held_against_us(tape: Tape) -> None:
+    """A contract whose quotes were pulled because its value was lost should still have been quoted."""
+    begin(tape)
+    tape.show(0, [(0, 0, 1.00, 1.20)])
+    tape.greeks(4 * MINUTE, [math.nan, 1.1], [math.nan, -0.02])
+    tape.cancel(4 * MINUTE, 0)
+    tape.end(10 * MINUTE)
+    found = measured(tape)
+    assert found.quoted_share == pytest.approx(0.4)
+    assert found.contracts_two_sided_90 == 0
+
+
 def test_time_without_a_two_sided_market_is_not_held_against_us(tape: Tape) -> None:
     begin(tape)
     tape.show(0, [(0, 0, 1.00, 1.20)])
