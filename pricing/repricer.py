@@ -257,7 +257,8 @@ class Repricer:
         is_expired = years <= 0.0
         status = np.where(is_expired, np.int8(GreeksStatus.EXPIRED), anchor.status)
         bad = status != GreeksStatus.OK
-        rows[:, bad] = np.nan
+        if bad.any():
+            rows[:, bad] = np.nan
         squares = (rows[_VEGA] * anchor.vol_error) ** 2 + (rows[_DELTA] * anchor.forward_error) ** 2
         error = np.sqrt(squares + anchor.premium_error**2)
         self._published_spot = self._spot
