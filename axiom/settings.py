@@ -152,7 +152,8 @@ def _convert(tree: Any) -> Settings:  # noqa: ANN401  # what a TOML or JSON file
         found = _UNKNOWN.search(str(error))
         if found:
             key = ".".join(part for part in (found["path"], found["name"]) if part)
-            raise SettingsError(f"settings: unknown key '{key}'", field=key, value=None) from error  # it may be a secret
+            # Its value is not told: it may be a secret in the wrong place.
+            raise SettingsError(f"settings: unknown key '{key}'", field=key, value=None) from error
         refused = _REFUSED.match(str(error))
         key = refused["path"] if refused else ""
         raise SettingsError(f"settings: {error}", field=key or "settings", value=_at(tree, key)) from error
