@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from axiom.live import clock_of
+from axiom.live_state import clock_of
 from domain.events_base import Event
 from streams.recorded import Recording
 

@@ -1,8 +1,8 @@
 """Quote quality: how long, how wide and how well we quoted, weighted by time over the open session.
 
 A contract counts while it is eligible: its NBBO is two-sided and our last |delta| lies in [0.05, 0.95]. It is quoted
-while one venue shows both sides of ours. Width is our best ask less our best bid over all venues. A sample is one contract
-in one minute: the mean width of the time in which it was eligible and quoted, weighted by that time.
+while one venue shows both sides of ours. Width is our best ask less our best bid over all venues. A sample is one
+contract in one minute: the mean width of the time in which it was eligible and quoted, weighted by that time.
 """
 
 from __future__ import annotations

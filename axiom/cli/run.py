@@ -175,7 +175,7 @@ def _run_to_end(folder: RunFolder, metrics: PrometheusMetrics, *, is_resume: boo
         if is_resume and folder.interrupted.exists():
             control.submit(operator(ResumeQuoting, launch.recording.underlying, "resumed after an interrupt"))
             folder.interrupted.unlink()
-        view.begin(launch.recording, launch.listed)
+        view.begin(launch.recording, launch.listed, launch.run.tick_to_quote_ns)
         with view:
             outcome = launch.go()
         launch.close()
