@@ -36,7 +36,7 @@ class Watched:
         self.state.begin(self.launch.recording, self.launch.listed)
         self.launch.run.run(self.launch.recording.open_ns + 30 * SECOND_NS)
 
-    def on_input(self, source: str, event: e.Event, outputs: Sequence[e.Event]) -> None:  # noqa: ARG002  # of Sink
+    def on_input(self, source: str, event: e.Event, outputs: Sequence[e.Event]) -> None:  # noqa: ARG002  # of Sink  # noqa: ARG002  # the sink protocol
         for each in (event, *outputs):
             self.state.take(each)
 
