@@ -45,6 +45,7 @@ def finish(folder: RunFolder, launch: Launch, wall_s: float) -> dict[str, Any]:
         digest=run.digest.hex(),
         gate_bypasses=launch.outlet.refused,
         tick_to_quote_us=tuple(round(value / 1e3, 1) for value in run.tick_to_quote_ns),
+        refit_to_quote_us=tuple(round(value / 1e3, 1) for value in run.refit_to_quote_ns),
         peak_rss_mib=round(peak_rss_mib(), 1),
         wall_seconds=round(wall_s, 3),
         machine=machine(),

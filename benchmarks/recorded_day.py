@@ -28,7 +28,8 @@ SHARED: Final = Path(os.environ.get("AXIOM_SHARED", CHECKOUT.parent / "shared"))
 DAY: Final = ("--source", "lean", "--underlying", "GOOG", "--date", "2015-12-24", "--speed", "max")
 KEPT: Final = (
     *("events", "quotes_sent", "orders", "fills", "rejects", "pnl", "crossed_own_quotes", "gate_bypasses"),
-    *("positions_equal_fills", "quality", "tick_to_quote_us", "peak_rss_mib", "wall_seconds", "problems", "digest"),
+    *("positions_equal_fills", "quality", "tick_to_quote_us", "refit_to_quote_us"),
+    *("peak_rss_mib", "wall_seconds", "problems", "digest"),
 )
 
 COUNTED: Final = ("events", "quotes_sent", "orders", "fills")

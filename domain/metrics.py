@@ -13,8 +13,10 @@ MetricName = Literal[
     "shard.rejected",
     # histogram, seconds: one stage's apply, by stage
     "shard.apply.seconds",
-    # histogram, seconds: an input until its last clearance was serialised
+    # histogram, seconds: a move of the underlying until its last clearance was serialised
     "quoting.tick_to_quote.seconds",
+    # histogram, seconds: new option quotes, which are fitted first, until the last clearance was serialised
+    "quoting.refit_to_quote.seconds",
     # counter: quote entries sent, by venue
     "quoting.quotes_sent",
     # counter: orders sent

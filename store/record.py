@@ -40,7 +40,9 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
         run: Identifier of the run; names its folder.
         digest: Digest over all events, hexadecimal.
         gate_bypasses: Messages that reached a venue without a clearance of the gate.
-        tick_to_quote_us: One wall-clock time per tick that led to quotes, in microseconds.
+        tick_to_quote_us: From a move of the underlying to serialised quotes: one wall-clock time per move that led to
+            quotes, in microseconds.
+        refit_to_quote_us: The same from new option quotes, which are fitted to a new surface first.
         peak_rss_mib: Largest resident memory of the process.
         wall_seconds: Time that the run took.
         machine: What it ran on, in words.
@@ -50,6 +52,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     gate_bypasses: int = 0
     tick_to_quote_us: tuple[float, ...] = ()
+    refit_to_quote_us: tuple[float, ...] = ()
     peak_rss_mib: float = 0.0
     wall_seconds: float = 0.0
     machine: str = ""
@@ -84,8 +87,9 @@ def record_of(day: Day, facts: RunFacts) -> RunRecord:
     for minute, (bid, ask) in day.underlying.items():
         ledger.underlying.add(minute * MINUTE_NS, bid / PRICE_SCALE, ask / PRICE_SCALE)
     _greeks_net(ledger)
-    for sample, microseconds in enumerate(facts.tick_to_quote_us):
-        ledger.latencies.add("tick_to_quote", sample, microseconds)
+    for measure, times in (("tick_to_quote", facts.tick_to_quote_us), ("refit_to_quote", facts.refit_to_quote_us)):
+        for sample, microseconds in enumerate(times):
+            ledger.latencies.add(measure, sample, microseconds)
     return RunRecord(day, facts, samples, statistics(samples, len(day.meter.crossings)))
 
 

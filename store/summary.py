@@ -65,6 +65,7 @@ def summarize(record: RunRecord) -> dict[str, Any]:
                 for chosen in [[fill for fill in fills if fill.kind == kind]]
             },
             "tick_to_quote_us": percentiles(facts.tick_to_quote_us),
+            "refit_to_quote_us": percentiles(facts.refit_to_quote_us),
             "peak_rss_mib": facts.peak_rss_mib,
             "wall_seconds": facts.wall_seconds,
             "machine": facts.machine,

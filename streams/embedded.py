@@ -43,7 +43,6 @@ from streams.timers import Timers
 from streams.topology import PINNED_SCHEMAS
 
 MARKET: Final = (UnderlyingUpdated, UnderlyingTraded, NbboUpdated, TradesPrinted, SessionChanged)
-TICKS: Final = (UnderlyingUpdated, NbboUpdated)
 SECOND_NS: Final = 1_000_000_000
 VENUE: Final = "venue."
 OPS: Final = "ops"
@@ -127,7 +126,8 @@ class EmbeddedRun:
         journaled: Journaled | None = None,
     ) -> None:
         self.digest = Digest()
-        self.tick_to_quote_ns: list[int] = []
+        self.tick_to_quote_ns: list[int] = []  # a move of the underlying
+        self.refit_to_quote_ns: list[int] = []  # new option quotes, and with them a new surface
         self.inputs_applied = 0
         self.feed_offset = 0
         self._started = started
@@ -283,10 +283,8 @@ class EmbeddedRun:
                 has_quotes |= isinstance(output, QuotesCleared)
                 for parcel in self._outlet.send(output, self._now):
                     self._push(Pending(parcel.arrives, self._order, parcel.venue, False, parcel.clearance))
-        if has_quotes and isinstance(event, TICKS):
-            elapsed = time.perf_counter_ns() - started
-            self.tick_to_quote_ns.append(elapsed)
-            self._metrics.observe("quoting.tick_to_quote.seconds", elapsed * 1e-9)
+        if has_quotes:
+            self._note_latency(event, time.perf_counter_ns() - started)
         if outputs and pins is None:
             self._journal.append_all(Kind.OUTPUT, source, offset, [encode(output) for output in outputs])
         self._journal.seal()
@@ -295,6 +293,14 @@ class EmbeddedRun:
         for sink in self._sinks:
             sink.on_input(source, event, outputs)
         return outputs
+
+    def _note_latency(self, event: Event, elapsed_ns: int) -> None:
+        if isinstance(event, UnderlyingUpdated):
+            self.tick_to_quote_ns.append(elapsed_ns)
+            self._metrics.observe("quoting.tick_to_quote.seconds", elapsed_ns * 1e-9)
+        elif isinstance(event, NbboUpdated):
+            self.refit_to_quote_ns.append(elapsed_ns)
+            self._metrics.observe("quoting.refit_to_quote.seconds", elapsed_ns * 1e-9)
 
     @property
     def is_replaying(self) -> bool:

@@ -169,7 +169,7 @@ def quoting_map(record: RunRecord) -> Chart:
 
 
 def tick_to_quote(record: RunRecord) -> Chart:
-    """From a tick to serialised quotes, wall clock."""
+    """From a move of the underlying to serialised quotes, wall clock."""
     samples = np.asarray(record.facts.tick_to_quote_us, np.float64)
     found = percentiles(record.facts.tick_to_quote_us)
     data, shapes, annotations = [], [], []
@@ -203,9 +203,15 @@ def tick_to_quote(record: RunRecord) -> Chart:
         if data
         else "No tick led to quotes, or times were not kept."
     )
+    refits = percentiles(record.facts.refit_to_quote_us)
+    if refits["count"]:
+        note += (
+            f" New option quotes, which are fitted first, took p50 {refits['p50']:,.0f}, p99 {refits['p99']:,.0f} in "
+            f"{refits['count']:,} cases."
+        )
     return chart(
         "latency",
-        "Tick to quote: from a market update to serialised mass quotes",
+        "Tick to quote: from a move of the underlying to serialised mass quotes",
         note,
         data,
         shapes=shapes,

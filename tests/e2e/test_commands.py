@@ -19,7 +19,8 @@ Finished = tuple["Axiom", dict[str, Any]]
 
 SUMMARY = {
     "run", "label", "is_synthetic", "underlying", "trade_date", "events", "quotes_sent", "orders", "fills", "rejects",
-    "positions", "pnl", "crossed_own_quotes", "gate_bypasses", "tick_to_quote_us", "peak_rss_mib", "digest", "problems",
+    "positions", "pnl", "crossed_own_quotes", "gate_bypasses", "tick_to_quote_us", "refit_to_quote_us",
+    "peak_rss_mib", "digest", "problems",
 }  # fmt: skip
 PNL = {"total", "spread", "delta", "gamma", "vega", "theta", "rest", "hedging", "fees"}
 
