@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import getpass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -72,7 +73,7 @@ def limits_command(
     _send(runs, run, request, as_json=as_json)
 
 
-def _send(runs: Any, run: str, request: dict[str, Any], *, as_json: bool) -> None:  # noqa: ANN401  # a path option
+def _send(runs: Path, run: str, request: dict[str, Any], *, as_json: bool) -> None:
     folder = RunFolder.find(runs, run)
     answer = send_command(folder.path, {**request, "user": request["user"] or getpass.getuser()})
     if as_json:
