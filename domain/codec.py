@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import msgspec
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow as pa
 from domain import commands, events
 from domain.arrow_stream import schema_of, write_stream
 from domain.errors import DataError, InputError, SchemaUnknown
-from domain.events_base import Event
+from domain.events_base import Event, FrameEvent
 from domain.frames import Column, Frame
 
 JSON_TYPE: Final = "application/json"
@@ -111,12 +111,11 @@ def encode(event: Event) -> Encoded:
     schema = SCHEMAS.get(type(event).__name__)
     if schema is None:
         raise InputError("event type has no schema", field="type", value=type(event).__name__)
-    if schema.frame is None or schema.arrow is None:
-        return Encoded(type(event).__name__, schema.version, _json(event))
-    frame: Frame = event.frame  # type: ignore[attr-defined]  # frame events have it by construction of the table
+    if schema.arrow is None or not _has_frame(event):
+        return Encoded(schema.event.__name__, schema.version, _json(event))
     header = _json(schema.header(**{name: getattr(event, name) for name in schema.header.__struct_fields__}))
-    payload = write_stream(frame, schema.arrow.with_metadata({HEADER_KEY: header}))
-    return Encoded(type(event).__name__, schema.version, payload)
+    payload = write_stream(event.frame, schema.arrow.with_metadata({HEADER_KEY: header}))
+    return Encoded(schema.event.__name__, schema.version, payload)
 
 
 def decode(name: str, version: int, payload: bytes | memoryview) -> Event:
@@ -152,9 +151,14 @@ def canonical(event: Event) -> Sequence[bytes | memoryview]:
         event = msgspec.structs.replace(event, **inner)
     scalars = _encoder.encode([getattr(event, name) for name in schema.hashed])
     parts: list[bytes | memoryview] = [type(event).__name__.encode(), scalars]
-    if schema.frame is not None:
-        parts.extend(memoryview(values).cast("B") for values in event.frame.columns().values() if len(values))  # type: ignore[attr-defined]
+    if _has_frame(event):
+        parts.extend(values.data.cast("B") for values in event.frame.columns().values() if len(values))
     return parts
+
+
+def _has_frame(event: Event) -> TypeGuard[FrameEvent]:
+    """Whether an event carries a frame: the table was built from the fields of its type."""
+    return SCHEMAS[type(event).__name__].frame is not None
 
 
 def _lookup(name: str) -> Schema:

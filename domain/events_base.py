@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 import msgspec
+
+if TYPE_CHECKING:
+    from domain.frames import Frame
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,3 +22,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     ts_event: int
     ts_init: int
     underlying: str
+
+
+class FrameEvent(Protocol):
+    """An event whose payload is a frame.
+
+    A protocol, because a mass quote that was cleared is a clearance and has a frame: msgspec allows one base of fields.
+    """
+
+    @property
+    def frame(self) -> Frame:
+        """The columns."""
+        ...

@@ -45,11 +45,14 @@ class Frame:
         """Check lengths and fix types.
 
         Raises:
-            InputError: A column is not one-dimensional, or its length differs from the first one's.
+            InputError: A column is not one-dimensional, its length differs from the first one's, it holds no numbers,
+                or its type on the wire cannot hold them exactly (a fraction or NaN for an integer, or out of range).
         """
         length = -1
         for name, dtype in self.dtypes.items():
-            values = np.ascontiguousarray(getattr(self, name), dtype=dtype)
+            given = getattr(self, name)
+            is_right = type(given) is np.ndarray and given.dtype == dtype
+            values = np.ascontiguousarray(given if is_right else _exactly(name, given, dtype))
             if values.ndim != 1:
                 raise InputError("column must be one-dimensional", field=name, value=values.ndim)
             if length < 0:
@@ -104,6 +107,26 @@ class Frame:
         if missing:
             raise InputError("column is missing", field=missing[0], value=None, frame=cls.__name__)
         return cls(**{name: columns[name] for name in cls.dtypes})
+
+
+def _exactly(name: str, given: object, dtype: np.dtype[Any]) -> Column:
+    """A column in its type on the wire. Integers may come as floats; what is no whole number in range is refused."""
+    values = np.asarray(given)
+    if values.dtype.kind not in "biuf":
+        raise InputError("column must be numeric", field=name, value=str(values.dtype))
+    if dtype.kind == "f" or np.can_cast(values.dtype, dtype, "safe"):
+        return values.astype(dtype)
+    info = np.iinfo(dtype)
+    # The bound above is exclusive and a power of two: a float64 holds it exactly, the largest integer it does not.
+    fits = (values >= info.min) & (values < float(info.max) + 1) if values.dtype.kind == "f" else values <= info.max
+    with np.errstate(invalid="ignore"):
+        cast = values.astype(dtype)
+    lost = ~(fits & (cast == values))
+    if lost.any():
+        row = int(np.argmax(lost))
+        value = values.reshape(-1)[row].item()
+        raise InputError("column holds whole numbers in range", field=name, value=value, row=row, type=str(dtype))
+    return cast
 
 
 @dataclass(frozen=True, eq=False)

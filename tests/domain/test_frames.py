@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,3 +88,60 @@ def test_take_of_a_mask_is_take_of_its_rows(size: int, data: st.DataObject) -> N
     assert frame.take(mask) == frame.take(np.flatnonzero(mask))
     assert len(frame.take(mask)) == int(mask.sum())
     assert frame.take(np.arange(size)) == frame
+
+
+@pytest.mark.parametrize("given_as", [np.float64, np.float32, np.int8, np.int64, np.uint64, np.dtype(">i4"), np.bool_])
+def test_whole_numbers_in_any_form_become_the_declared_integers(given_as: npt.DTypeLike) -> None:
+    numbers = np.array([0, 1, 1]).astype(given_as)
+    frame = PositionFrame(contract=numbers, quantity=numbers)
+    assert frame.contract.tolist() == frame.quantity.tolist() == [0, 1, 1]
+    assert (frame.contract.dtype, frame.quantity.dtype) == (np.int32, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("values", "row"),
+    [
+        ([1.0, 2.5], 1),
+        ([np.nan], 0),
+        ([0.0, np.inf], 1),
+        ([1e300], 0),
+        ([2.0**31], 0),
+        ([-(2.0**31) - 1], 0),
+        (np.array([7, 2**31], np.int64), 1),
+        (np.array([-(2**31) - 1], np.int64), 0),
+        (np.array([2**31], np.uint32), 0),
+    ],
+)
+def test_numbers_that_an_integer_column_cannot_hold_are_refused_by_name(values: npt.ArrayLike, row: int) -> None:
+    numbers = np.asarray(values)
+    with pytest.raises(InputError, match="whole numbers in range") as caught:
+        PositionFrame(contract=numbers, quantity=np.zeros(len(numbers), np.int64))
+    fields = caught.value.fields
+    assert (fields["field"], fields["row"], fields["type"]) == ("contract", row, "int32")
+    np.testing.assert_equal(fields["value"], numbers[row].item())
+
+
+@pytest.mark.parametrize("value", [2.0**63, np.uint64(2**63), np.uint64(2**64 - 1)])
+def test_no_number_wraps_around_the_widest_integer(value: float) -> None:
+    with pytest.raises(InputError, match="whole numbers in range"):
+        PositionFrame(contract=np.zeros(1, np.int32), quantity=np.array([value]))
+    low = PositionFrame(contract=np.zeros(1, np.int32), quantity=np.array([-(2.0**63)]))
+    assert low.quantity.tolist() == [-(2**63)]
+
+
+@given(st.lists(st.floats(width=64), max_size=5))
+def test_a_frame_never_alters_a_number(values: list[float]) -> None:
+    try:
+        frame = PositionFrame(contract=np.zeros(len(values), np.int32), quantity=np.array(values, np.float64))
+    except InputError:
+        assert not all(np.isfinite(v) and v == int(v) and -(2**63) <= v < 2**63 for v in values)
+    else:
+        assert frame.quantity.tolist() == [int(v) for v in values]
+
+
+@pytest.mark.parametrize("values", [np.array(["1"]), np.array([None]), np.array([1j])])
+def test_what_is_no_number_is_refused_by_name(values: npt.NDArray[Any]) -> None:
+    with pytest.raises(InputError, match=r"must be numeric.*field='quantity'"):
+        PositionFrame(contract=np.zeros(1, np.int32), quantity=values)
+    with pytest.raises(InputError, match=r"must be numeric.*field='theo'"):
+        GreeksFrame.from_columns(GreeksFrame.empty().columns() | {"theo": values})
