@@ -95,6 +95,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     massive: MassiveFileSettings = msgspec.field(default_factory=MassiveFileSettings)
     misbehaviour: dict[str, Misbehaviour] = msgspec.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse sections that contradict each other: quotes may not rest on prices that the gate calls stale."""
+        if self.quoting.stale_s * 1_000 > self.limits.stale_ms:
+            raise InputError(
+                "quotes would rest longer than limits.stale_ms allows: lower feed_interval_s or stale_intervals",
+                field="quoting.stale_s",
+                value=self.quoting.stale_s,
+            )
+
     def to_json(self) -> str:
         """As RunStarted carries it."""
         return msgspec.json.encode(self).decode()

@@ -8,6 +8,8 @@ from typing import Final, Literal, get_args
 Latch = Literal[
     # the session is not open yet, or over
     "closed",
+    # the session is about to close: what would trade now could not be hedged in time
+    "closing",
     # the market of the underlying is halted
     "halt",
     # the kill switch is engaged

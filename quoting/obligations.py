@@ -113,10 +113,10 @@ class _Account:
         self._count[mine] = int(self._is_quoted[mine].sum())
         self._wide = int(self._is_wide.sum())
 
-    def measured(self, head: dict[str, Any], left_ns: int) -> ObligationMeasured:
-        """The state so far, and where it ends if what is quoted now is quoted for the `left_ns` to the close."""
+    def measured(self, head: dict[str, Any], left_ns: int, quoted_ns: int) -> ObligationMeasured:
+        """The state so far, and where it ends if what is quoted now is quoted for `quoted_ns` of the `left_ns`."""
         quoted, whole = self.rates()
-        final, total = self.quoted_ns + quoted * left_ns, self.elapsed_ns + whole * left_ns
+        final, total = self.quoted_ns + quoted * quoted_ns, self.elapsed_ns + whole * left_ns
         return ObligationMeasured(
             **head,
             rule=self.rule.name,
@@ -150,13 +150,15 @@ class Obligations:
     A quote counts from a venue's acknowledgement until it is canceled, filled away or lost with the venue; a series
     counts while both sides are there and not wider than the rule allows. Time counts while the session is open: a halt
     is in neither numerator nor denominator. `quoted_seconds` and `elapsed_seconds` of a collective rule are seconds
-    times series and venues. The forecast assumes that what is quoted now is quoted to the close.
+    times series and venues. The forecast assumes that what is quoted now is quoted until quotes are pulled before the
+    close, and nothing from then on.
 
     Args:
         chain: The contracts of the underlying.
         settings: Roles and cadence.
         venues: Indices of the venues where we quote.
         rules: Dated rows; the row of a role's name that is in force on the chain's trade date is measured.
+        pull_before_close_s: How long before the scheduled close quotes are pulled, seconds.
 
     Raises:
         InputError: No row of a role is in force on the trade date.
@@ -170,11 +172,13 @@ class Obligations:
         settings: ObligationSettings,
         venues: Sequence[int] = (),
         rules: Sequence[ObligationRule] = OBLIGATION_RULES,
+        pull_before_close_s: float = 0.0,
     ) -> None:
         roles = {name: tuple(role) or tuple(venues) for name, role in settings.roles.items()}
         measured = sorted({venue for role in roles.values() for venue in role})
         self._chain = chain
         self._cadence_ns = round(settings.cadence_s * _NS)
+        self._pull_ns = round(pull_before_close_s * _NS)
         self._working = WorkingQuotes(measured, len(chain))
         self._accounts: list[_Account] = []
         for name, role in roles.items():
@@ -263,7 +267,7 @@ class Obligations:
     def _report(self, event: Event) -> Sequence[Event]:
         left = max(self._close_ts - self._booked_to, 0) if self._is_open else 0
         head = {"ts_event": event.ts_event, "ts_init": event.ts_init, "underlying": self._chain.underlying}
-        return [account.measured(head, left) for account in self._accounts]
+        return [account.measured(head, left, max(left - self._pull_ns, 0)) for account in self._accounts]
 
     def snapshot(self) -> bytes:
         """The whole state."""

@@ -44,12 +44,13 @@ from quoting import target
 from quoting.identifiers import Identifiers
 from quoting.ladder import Ladder, diff, hold, keep_apart, rows
 from quoting.latches import Latches
-from quoting.market import NEVER, Market
+from quoting.market import Market
 from quoting.mmp import Protection
 from quoting.settings import QuotingSettings
 from quoting.shown import Shown
+from quoting.validity import Validity, aged
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _NS: Final = 1_000_000_000
 _NOTHING: Final[tuple[Event, ...]] = ()
 
@@ -60,8 +61,8 @@ class Quoter:
     A pass runs when the exposure changed, which follows each reprice and each fill, and again when nothing happened
     for `stale_check_s`, because widths grow with age. It computes prices once, leaves alone what is not worth a
     message, and sends the rest of all venues as one `PlaceQuotes`. Quotes are pulled, all of them, while any latch
-    holds: session not open, halt, kill switch, pause, our own market-maker protection, stale underlying or theos, end
-    of the run.
+    holds: session not open or about to close, halt, kill switch, pause, our own market-maker protection, stale
+    underlying or theos, end of the run.
 
     What is shown is known from what was sent. Refusals, fills and cancels correct it and the next pass repairs the
     quotes; an entry that was refused, and a venue that does not answer, are pulled first, because an old quote of ours
@@ -106,10 +107,9 @@ class Quoter:
         self._protection = Protection(settings.mmp)
         self._exposure = target.Exposure()
         self._latches = Latches()
-        self._close_ts = self._next_pass = self._next_look = 0
-        self._underlying_ts = self._theo_ts = NEVER
+        self._validity = Validity(settings)
+        self._next_pass = self._next_look = 0
         self._check_ns = round(settings.stale_check_s * _NS)
-        self._stale_ns = round(settings.underlying_stale_s * _NS)
         self._silence_ns = round(settings.silence_s * _NS)
         self._backoff_ns = round(settings.refusal_backoff_s * _NS)
 
@@ -126,12 +126,12 @@ class Quoter:
             VenueProtectionTripped: self._on_venue_protection,
             VenueStatusChanged: self._on_venue_status,
             SessionChanged: self._on_session,
-            KillSwitchEngaged: lambda event: self._latch(event, "kill", kill=True),
-            KillSwitchReleased: lambda event: self._latch(event, "kill", kill=False),
-            PauseQuoting: lambda event: self._latch(event, "pause", pause=True),
-            Flatten: lambda event: () if "kill" in self._latches else self._latch(event, "pause", pause=True),
-            ResumeQuoting: lambda event: self._latch(event, "pause", pause=False),
-            StopRun: lambda event: self._latch(event, "stop", stop=True),
+            KillSwitchEngaged: lambda event: self._latch(event, kill=True),
+            KillSwitchReleased: lambda event: self._latch(event, kill=False),
+            PauseQuoting: lambda event: self._latch(event, pause=True),
+            Flatten: lambda event: () if "kill" in self._latches else self._latch(event, pause=True),
+            ResumeQuoting: lambda event: self._latch(event, pause=False),
+            StopRun: lambda event: self._latch(event, stop=True),
             ResetProtection: self._on_reset,
         }
         self.reads: frozenset[type[Event]] = frozenset(self._react)
@@ -160,7 +160,7 @@ class Quoter:
         if is_pass_due:
             self._next_pass = ts + self._check_ns
         result += self._freshen(event, is_pass_due=is_pass_due)
-        self._plan()
+        self._plan(ts)
         return result
 
     def _on_nbbo(self, event: NbboUpdated) -> Sequence[Event]:
@@ -169,12 +169,12 @@ class Quoter:
 
     def _on_underlying(self, event: UnderlyingUpdated) -> Sequence[Event]:
         if event.bid > 0 and event.ask > 0:
-            self._underlying_ts = event.ts_event
+            self._validity.underlying_ts = event.ts_event
         return _NOTHING
 
     def _on_greeks(self, event: GreeksComputed) -> Sequence[Event]:
         self._value.update(event.frame, event.spot)
-        self._theo_ts = event.ts_event
+        self._validity.theo_ts = event.ts_event
         return _NOTHING
 
     def _on_exposure(self, event: ExposureChanged) -> Sequence[Event]:
@@ -196,7 +196,7 @@ class Quoter:
         if trip is None:
             return _NOTHING
         tripped = ProtectionTripped(**self._head(event), rule=trip.rule, value=trip.value, limit=trip.limit)
-        return (tripped, *self._latch(event, "protection", protection=True))
+        return (tripped, *self._latch(event, protection=True))
 
     def _on_acknowledged(self, event: QuotesAcknowledged) -> Sequence[Event]:
         number = self._identifiers.set_number(event.quote_set_id)
@@ -246,8 +246,8 @@ class Quoter:
     def _on_session(self, event: SessionChanged) -> Sequence[Event]:
         is_halted = event.state == "halted"
         is_closed = event.state != "open" and not is_halted
-        self._close_ts = event.close_ts
-        return self._latch(event, event.state, closed=is_closed or event.ts_event >= event.close_ts, halt=is_halted)
+        self._validity.close_ts = event.close_ts
+        return self._latch(event, closed=is_closed or event.ts_event >= event.close_ts, halt=is_halted)
 
     def _on_reset(self, event: ResetProtection) -> Sequence[Event]:
         was_away = self._shown.release_protected()
@@ -256,39 +256,35 @@ class Quoter:
             return _NOTHING
         reset = ProtectionReset(**self._head(event), user=event.user, reason=event.reason)
         if was_tripped:
-            return (reset, *self._latch(event, "protection", protection=False))
+            return (reset, *self._latch(event, protection=False))
         return (reset, *self._freshen(event, is_pass_due=True))
 
-    def _latch(self, event: Event, reason: str, **latches: bool) -> Sequence[Event]:
-        """Set or release latches; say so, and pull or place quotes, when that changed anything."""
-        was_free = self._latches.is_free
-        if not self._latches.change(**latches):
+    def _latch(self, event: Event, **latches: bool) -> Sequence[Event]:
+        """Set or release latches, those of time alone with them; say so, and pull or place quotes, on a change."""
+        before = self._latches.held_by
+        if not self._latches.change(**{**self._validity.latches(event.ts_event), **latches}):
             return _NOTHING
-        is_free, held_by = self._latches.is_free, self._latches.held_by
-        result: list[Event] = [QuotingStateChanged(**self._head(event), is_quoting=is_free, held_by=held_by)]
-        if is_free:
+        held_by = self._latches.held_by
+        result: list[Event] = [QuotingStateChanged(**self._head(event), is_quoting=not held_by, held_by=held_by)]
+        if not held_by:
             result += self._pass(event)
-        elif was_free:
-            result += self._pull(event, reason)
+        elif not before:
+            result += self._pull(event, ", ".join(held_by))
         return result
 
     def _freshen(self, event: Event, *, is_pass_due: bool) -> Sequence[Event]:
         """Set the latches that time alone sets: the close, and the age of what quotes rest on. Then quote if due."""
-        if event.ts_event >= self._close_ts and "closed" not in self._latches:
-            return self._latch(event, "closed", closed=True)
-        age = event.ts_event - min(self._underlying_ts, self._theo_ts)
-        is_stale = age > self._stale_ns
-        if is_stale != ("stale" in self._latches):
-            return self._latch(event, "stale", stale=is_stale)
+        if changed := self._latch(event):
+            return changed
         return self._pass(event) if is_pass_due and self._latches.is_free else _NOTHING
 
     # --- quoting ------------------------------------------------------------------------------------------------------
     def _pass(self, event: Event) -> Sequence[Event]:
         """Compute the whole chain once and send what differs, all venues in one command."""
-        settings, shown = self._settings, self._shown
-        self._next_pass = event.ts_event + self._check_ns
+        settings, shown, ts = self._settings, self._shown, event.ts_event
+        self._next_pass = min(ts + self._check_ns, self._validity.late_after(ts))
         wanted = target.quotes(
-            self._value,
+            aged(self._value, self._validity.unseen_s(ts), settings.min_edge_errors),
             self._market,
             self._exposure,
             multiplier=self._chain.multiplier,
@@ -313,12 +309,12 @@ class Quoter:
             book, self._next_pass = apart, event.ts_event
         changed = diff(book, shown.book)
         if not changed.any():
-            self._plan()
+            self._plan(ts)
             return _NOTHING
         quote_set_id = self._identifiers.next_set()
         frame = rows(book, changed, shown.venues)
-        shown.sent(book, changed, self._identifiers.sets, event.ts_event)
-        self._plan()
+        shown.sent(book, changed, self._identifiers.sets, ts)
+        self._plan(ts)
         return [
             PlaceQuotes(
                 **self._head(event),
@@ -339,7 +335,7 @@ class Quoter:
     def _cancel(self, event: Event, venue: int, contracts: Sequence[int], reason: str) -> CancelQuotes:
         cancel_id = self._identifiers.next_cancel()
         self._shown.canceling(venue, self._identifiers.cancels, event.ts_event)
-        self._plan()
+        self._plan(event.ts_event)
         return CancelQuotes(
             **self._head(event),
             cancel_id=cancel_id,
@@ -352,14 +348,10 @@ class Quoter:
         """What an output copies from its input; a command to the whole firm is answered for our underlying."""
         return {"ts_event": event.ts_event, "ts_init": event.ts_init, "underlying": self._chain.underlying}
 
-    def _plan(self) -> None:
-        """Note when a timer will have something to do: a pass, the close, going stale, a venue that does not answer."""
-        look = min(self._next_pass, self._shown.awaiting_since + self._silence_ns)
-        if "closed" not in self._latches:
-            look = min(look, self._close_ts)
-        if "stale" not in self._latches:
-            look = min(look, min(self._underlying_ts, self._theo_ts) + self._stale_ns + 1)
-        self._next_look = look
+    def _plan(self, ts: int) -> None:
+        """Note when a timer will have something to do: a pass, what time alone changes, a venue that is silent."""
+        silence = self._shown.awaiting_since + self._silence_ns
+        self._next_look = min(self._next_pass, silence, self._validity.next_change(ts))
 
     # --- state --------------------------------------------------------------------------------------------------------
     def snapshot(self) -> bytes:
@@ -371,9 +363,7 @@ class Quoter:
             "protection": self._protection.state(),
             "exposure": list(self._exposure),
             "held_by": self._latches.held_by,
-            "close_ts": self._close_ts,
-            "underlying_ts": self._underlying_ts,
-            "theo_ts": self._theo_ts,
+            "validity": self._validity.state(),
             "next_pass": self._next_pass,
             "next_look": self._next_look,
             "sets": self._identifiers.sets,
@@ -393,7 +383,6 @@ class Quoter:
         self._protection.restore(found["protection"])
         self._exposure = target.Exposure(*found["exposure"])
         self._latches.restore(found["held_by"])
-        self._close_ts = found["close_ts"]
-        self._underlying_ts, self._theo_ts = found["underlying_ts"], found["theo_ts"]
+        self._validity.restore(found["validity"])
         self._next_pass, self._next_look = found["next_pass"], found["next_look"]
         self._identifiers.sets, self._identifiers.cancels = found["sets"], found["cancels"]

@@ -269,7 +269,7 @@ def test_a_command_to_the_whole_firm_is_obeyed_and_one_to_another_underlying_is_
 def test_a_stale_underlying_pulls_quotes_within_a_second_and_a_new_one_brings_them_back(
     feed: Feed, clock: Clock
 ) -> None:
-    stage = quoter(feed, underlying_stale_s=10.0, silence_s=1e6)
+    stage = quoter(feed, feed_interval_s=5.0, stale_intervals=2.0, silence_s=1e6)
     start(feed, stage)
     events = [event for second in range(1, 12) for event in stage.apply(timer(feed, clock(second)))]
     assert only(events, QuotingStateChanged).held_by == ("stale",)
@@ -282,7 +282,7 @@ def test_a_stale_underlying_pulls_quotes_within_a_second_and_a_new_one_brings_th
 
 
 def test_nothing_is_shown_from_the_scheduled_close_on_even_if_nobody_says_so(feed: Feed) -> None:
-    stage = quoter(feed, underlying_stale_s=1e6, silence_s=1e6, stale_check_s=1e6)
+    stage = quoter(feed, feed_interval_s=1e6, silence_s=1e6, stale_check_s=1e6, pull_before_close_s=0.0)
     start(feed, stage, length=3_600)
     close = feed.session(length=3_600).close_ts
     assert not stage.apply(timer(feed, close - 1))
@@ -294,7 +294,7 @@ def test_nothing_is_shown_from_the_scheduled_close_on_even_if_nobody_says_so(fee
 
 
 def test_old_nbbos_are_looked_at_again_by_the_timer(feed: Feed, clock: Clock) -> None:
-    stage = quoter(feed, underlying_stale_s=1e6, nbbo_fresh_s=60.0, stale_check_s=30.0, silence_s=1e6)
+    stage = quoter(feed, feed_interval_s=1e6, nbbo_fresh_s=60.0, stale_check_s=30.0, silence_s=1e6)
     start(feed, stage)
     sent = [e for second in range(1, 301) for e in stage.apply(timer(feed, clock(second)))]
     moments = [event.ts_event for event in sent if isinstance(event, PlaceQuotes)]

@@ -33,7 +33,9 @@ def test_defaults_are_valid_and_survive_encoding() -> None:
         ("min_size", 0),
         ("size", 0),
         ("delta_budget", float("nan")),
-        ("underlying_stale_s", 0.0),
+        ("feed_interval_s", 0.0),
+        ("stale_intervals", 0.9),
+        ("pull_before_close_s", -1.0),
         ("silence_s", 0.0),
     ],
 )

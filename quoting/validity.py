@@ -1,0 +1,98 @@
+"""How long quotes may stand: the age of what they rest on, and the time that is left to the close."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from domain.price import PRICE_SCALE
+from quoting.market import NEVER
+from quoting.settings import QuotingSettings
+from quoting.target import Valuation
+
+_NS: Final = 1_000_000_000
+_TRADING_YEAR_S: Final = 252 * 6.5 * 3_600
+"""Seconds of trading in a year, over which a year's variance is spread: 252 sessions of six and a half hours."""
+
+_FAR: Final = np.iinfo(np.int64).max // 2
+
+
+class Validity:
+    """One rule for what time alone does to our quotes.
+
+    Quotes rest on the underlying and on the theos; the older of the two counts. Up to one interval of the feed it is
+    fresh. Then it is late: theos grow uncertain (`aged`), so that quotes widen and shrink. After `stale_intervals` it
+    is stale, and quotes are pulled. They are also pulled `pull_before_close_s` before the scheduled close.
+
+    Attributes:
+        underlying_ts: Time of the last two-sided quote of the underlying, ns.
+        theo_ts: Time of the last theos, ns.
+        close_ts: Scheduled close, ns; 0 before it is known, when all is closed.
+    """
+
+    def __init__(self, settings: QuotingSettings) -> None:
+        self.underlying_ts = self.theo_ts = NEVER
+        self.close_ts = 0
+        self._interval_ns = round(settings.feed_interval_s * _NS)
+        self._stale_ns = round(settings.stale_s * _NS)
+        self._pull_ns = round(settings.pull_before_close_s * _NS)
+
+    def latches(self, ts: int) -> dict[str, bool]:
+        """What time alone sets and releases at that moment. Nothing opens a session but the word of the market."""
+        if ts >= self.close_ts:
+            return {"closed": True, "closing": False}
+        is_stale = ts - min(self.underlying_ts, self.theo_ts) > self._stale_ns
+        return {"closing": ts >= self.close_ts - self._pull_ns, "stale": is_stale}
+
+    def unseen_s(self, ts: int) -> float:
+        """For how long the underlying or the theos are overdue, seconds; 0 while they are fresh."""
+        return max(ts - min(self.underlying_ts, self.theo_ts) - self._interval_ns, 0) / _NS
+
+    def late_after(self, ts: int) -> int:
+        """When quotes become late after `ts`, ns; far away where they are already."""
+        return _first((min(self.underlying_ts, self.theo_ts) + self._interval_ns + 1,), ts)
+
+    def next_change(self, ts: int) -> int:
+        """When a latch of time alone will change after `ts`, ns: stale, near the close, closed."""
+        stale_ts = min(self.underlying_ts, self.theo_ts) + self._stale_ns + 1
+        return _first((stale_ts, self.close_ts - self._pull_ns, self.close_ts), ts)
+
+    def state(self) -> dict[str, Any]:
+        """What a snapshot keeps."""
+        return {"underlying_ts": self.underlying_ts, "theo_ts": self.theo_ts, "close_ts": self.close_ts}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self.underlying_ts, self.theo_ts = state["underlying_ts"], state["theo_ts"]
+        self.close_ts = state["close_ts"]
+
+
+def _first(moments: tuple[int, ...], ts: int) -> int:
+    """The first moment after `ts`, far away where there is none."""
+    return min((moment for moment in moments if moment > ts), default=_FAR)
+
+
+def aged(value: Valuation, unseen_s: float, min_edge_errors: float) -> Valuation:
+    """Theos as uncertain as they are when the market was not seen for a while.
+
+    A contract's own standard deviation over that time is added to the theo's error, as variances: nothing else is known
+    of where it went. What follows is what any uncertain theo brings: more edge, wider quotes, smaller sizes.
+
+    Args:
+        value: Theos and Greeks of the chain; it is not changed.
+        unseen_s: Seconds of trading that were not seen.
+        min_edge_errors: Least distance to the theo in multiples of its error.
+
+    Returns:
+        The same value where nothing was missed.
+    """
+    if unseen_s <= 0.0:
+        return value
+    moved = value.deviation * (math.sqrt(unseen_s / _TRADING_YEAR_S) * PRICE_SCALE)
+    older = copy.copy(value)
+    older.error = np.hypot(value.error, moved)
+    older.edge = np.maximum(value.edge, min_edge_errors * older.error)
+    return older
