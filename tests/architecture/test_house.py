@@ -119,7 +119,10 @@ def test_the_makefile_has_its_targets_and_names_each_in_its_help() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [".ci/run", "scripts/setup", "scripts/system", "scripts/check", "scripts/check-wheel", "scripts/find-python"],
+    [
+        ".ci/run",
+        *(f"scripts/{name}" for name in ("setup", "system", "check", "check-wheel", "find-python", "quickfix")),
+    ],
 )
 def test_scripts_can_be_run_and_stop_at_the_first_failure(name: str) -> None:
     path = CHECKOUT / name
