@@ -1,7 +1,8 @@
 """Settings: one TOML file and the environment, frozen, unknown keys refused by name.
 
 Each package defines its own settings beside the code that they configure; here they are only read and put together.
-An environment variable names its place: `AXIOM_SET_QUOTING__SIZE=5` is `[quoting] size = 5`.
+An environment variable names its place: `AXIOM_SET_QUOTING__SIZE=5` is `[quoting] size = 5`. Sections and keys may be in
+any case; names that a user chooses are taken as they are written: `AXIOM_SET_MISBEHAVIOUR__SIMA__DROP_RATE=0.1`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
@@ -99,9 +100,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Refuse sections that contradict each other: quotes may not rest on prices that the gate calls stale."""
         if self.quoting.stale_s * 1_000 > self.limits.stale_ms:
             raise InputError(
-                "quotes would rest longer than limits.stale_ms allows: lower feed_interval_s or stale_intervals",
-                field="quoting.stale_s",
-                value=self.quoting.stale_s,
+                "quotes would rest longer than limits.stale_ms allows: lower stale_intervals or feed_interval_s",
+                field="quoting.stale_intervals",
+                value=self.quoting.stale_intervals,
+                stale_s=self.quoting.stale_s,
+                stale_ms=self.limits.stale_ms,
             )
 
     def to_json(self) -> str:
@@ -142,8 +145,27 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
             raise SettingsError("settings are not TOML", field="path", value=str(path), error=str(error)) from error
     for name in sorted(environment):
         if name.startswith(ENV_PREFIX):
-            _place(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), environment[name])
+            _place(tree, _keys(name.removeprefix(ENV_PREFIX).split("__")), environment[name])
     return _convert(tree)
+
+
+def _keys(parts: list[str]) -> list[str]:
+    """The keys that an environment variable names: in lower case, but for the keys of a table that a user fills."""
+    kind: Any = Settings
+    keys: list[str] = []
+    for part in parts:
+        keys.append(part if get_origin(kind) is dict else part.lower())
+        kind = _kind_of(kind, keys[-1])
+    return keys
+
+
+def _kind_of(kind: Any, key: str) -> Any:  # noqa: ANN401  # annotations are of any form
+    """The annotated type of what stands at a key of a struct or a table; None where nothing may."""
+    if get_origin(kind) is dict:
+        return get_args(kind)[1]
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return next((field.type for field in msgspec.structs.fields(kind) if field.name == key), None)
+    return None
 
 
 def _place(tree: dict[str, Any], keys: list[str], text: str) -> None:
@@ -160,15 +182,45 @@ def _convert(tree: Any) -> Settings:  # noqa: ANN401  # what a TOML or JSON file
     except msgspec.ValidationError as error:
         found = _UNKNOWN.search(str(error))
         if found:
-            key = ".".join(part for part in (found["path"], found["name"]) if part)
+            key = ".".join(part for part in (_named(tree, found["path"] or ""), found["name"]) if part)
             # Its value is not told: it may be a secret in the wrong place.
             raise SettingsError(f"settings: unknown key '{key}'", field=key, value=None) from error
         refused = _REFUSED.match(str(error))
-        key = refused["path"] if refused else ""
+        key = _named(tree, refused["path"]) if refused else ""
         raise SettingsError(f"settings: {error}", field=key or "settings", value=_at(tree, key)) from error
     except InputError as error:
-        fields = {"field": error.fields.get("field"), "value": error.fields.get("value")}
-        raise SettingsError(f"settings: {error.message}", **fields) from error
+        # A settings class does not know under which section it stands: its own name for the field ends in the key.
+        field = str(error.fields.get("field", ""))
+        section = _refused_section(Settings, tree)
+        key = ".".join((*section, field.rpartition(".")[2])) if section else field
+        raise SettingsError(f"settings: {error.message}", field=key, value=error.fields.get("value")) from error
+
+
+def _named(tree: Any, path: str) -> str:  # noqa: ANN401  # as above
+    """A path of msgspec with the name of the table's entry, which it leaves out: `misbehaviour[...].drop_rate`."""
+    _, bracket, rest = path.rpartition("]")
+    return ".".join(_refused_section(Settings, tree)) + rest if bracket else path
+
+
+def _refused_section(kind: Any, tree: Any) -> tuple[str, ...]:  # noqa: ANN401  # as above
+    """The innermost section or table entry that is refused on its own; empty where only the whole is."""
+    for name, inner, value in _sections(kind, tree):
+        try:
+            msgspec.convert(value, inner, strict=False)
+        except (msgspec.ValidationError, InputError):
+            return (name, *_refused_section(inner, value))
+    return ()
+
+
+def _sections(kind: Any, tree: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401  # as above
+    """The sections of a struct, or the entries of a table, that the file holds: name, annotated type and content."""
+    if not isinstance(tree, dict):
+        return
+    for name, value in tree.items():
+        inner = _kind_of(kind, name)
+        is_section = get_origin(inner) is dict or (isinstance(inner, type) and issubclass(inner, msgspec.Struct))
+        if inner is not None and (is_section or get_origin(kind) is dict):
+            yield name, inner, value
 
 
 def _at(tree: Any, key: str) -> Any:  # noqa: ANN401  # what a TOML or JSON file may hold

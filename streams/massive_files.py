@@ -52,7 +52,7 @@ class MassiveFileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     def __post_init__(self) -> None:
         """Refuse windows that do not fill a minute."""
         if self.window_ms < 1 or 60_000 % self.window_ms:
-            raise InputError("must divide a minute", field="massive_files.window_ms", value=self.window_ms)
+            raise InputError("must divide a minute", field="massive.window_ms", value=self.window_ms)
 
 
 def open_massive_files(

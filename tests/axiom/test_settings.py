@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,6 +11,7 @@ import pytest
 
 from axiom.settings import ENV_PREFIX, RunSettings, Settings, from_json, load
 from domain.errors import InputError, SettingsError
+from routing.misbehaviour import Misbehaviour
 
 
 def write(folder: Path, text: str) -> Path:
@@ -35,7 +38,7 @@ def test_file_sets_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         pytest.param("sped = 1", "sped", id="top level"),
         pytest.param("[quotng]\nsize = 1", "quotng", id="section"),
         pytest.param("[run]\nsede = 1", "run.sede", id="nested"),
-        pytest.param("[misbehaviour.XCBO]\nlies = 1", "misbehaviour[...].lies", id="in a table of venues"),
+        pytest.param("[misbehaviour.XCBO]\nlies = 1", "misbehaviour.XCBO.lies", id="in a table of venues"),
     ],
 )
 def test_unknown_key_is_refused_by_name(tmp_path: Path, text: str, key: str) -> None:
@@ -53,12 +56,61 @@ def test_unknown_key_is_refused_by_name(tmp_path: Path, text: str, key: str) -> 
         pytest.param("[exchange]\njoin_probability = 1.5", "exchange.join_probability", 1.5, id="of another package"),
         pytest.param("[run]\nseed = 'many'", "run.seed", "many", id="of the wrong type"),
         pytest.param("run = 5", "run", 5, id="not a section"),
+        pytest.param("[hedging]\nlot = 0", "hedging.lot", 0, id="class of another name than its section"),
+        pytest.param("[quoting.mmp]\nwindow_ms = 0", "quoting.mmp.window_ms", 0, id="section in a section"),
+        pytest.param("[massive]\nwindow_ms = 7", "massive.window_ms", 7, id="of a decoder"),
+        pytest.param(
+            "[misbehaviour.SIMA]\ndrop_rate = 0.1\n[misbehaviour.SIMB]\ndrop_rate = 2",
+            "misbehaviour.SIMB.drop_rate",
+            2.0,
+            id="in a table of venues",
+        ),
+        pytest.param("[misbehaviour.SIMB]\ndrop_rate = 'x'", "misbehaviour.SIMB.drop_rate", "x", id="type in a table"),
+        pytest.param("[obligations.roles]\na = [0]\nb = ['x']", "obligations.roles.b", ["x"], id="entry of a table"),
     ],
 )
 def test_bad_value_names_field_and_value(tmp_path: Path, text: str, field: str, value: object) -> None:
     with pytest.raises(SettingsError) as caught:
         load(write(tmp_path, text), {})
     assert (caught.value.fields["field"], caught.value.fields["value"]) == (field, value)
+
+
+def leaves(settings: msgspec.Struct, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every key that a user can set, with its value, in all sections."""
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if isinstance(value, msgspec.Struct):
+            yield from leaves(value, (*at, name))
+        elif not isinstance(value, dict):
+            yield (*at, name), value
+
+
+FULL = msgspec.structs.replace(Settings(), misbehaviour={"SIMA": Misbehaviour()})
+KEYS = {".".join(at): value for at, value in leaves(FULL)} | {
+    f"misbehaviour.SIMA.{name}": value for (name,), value in leaves(Misbehaviour())
+}
+BAD: tuple[object, ...] = (-1, 0, 7, 10**9, 1e300, float("inf"), float("nan"), "?", "2015-12-25", [""])
+
+
+def test_every_refusal_names_a_key_that_can_be_set_and_the_value_that_was() -> None:
+    """Whatever is put anywhere: who reads the message finds the key in `axiom settings` and changes it there."""
+    refusing: Counter[str] = Counter()
+    for key in KEYS:
+        for bad in BAD:
+            section: dict[str, object] = {}
+            tree: dict[str, object] = section
+            *path, name = key.split(".")
+            for part in path:
+                section[part] = section = {}
+            section[name] = bad
+            try:
+                from_json(msgspec.json.encode(tree).decode())
+            except SettingsError as error:
+                named = str(error.fields["field"])
+                assert named in KEYS, (key, bad, error)
+                assert named.rpartition(".")[0] == key.rpartition(".")[0] or key == "limits.stale_ms", (key, bad, error)
+                refusing[key.partition(".")[0]] += 1
+    assert refusing.keys() == set(Settings.__struct_fields__)
 
 
 def test_every_section_refuses_what_it_does_not_know(tmp_path: Path) -> None:
@@ -93,6 +145,25 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
     assert (found.run.seed, found.run.max_entries) == (9, 5)
     assert found.exchange.join_probability == 0.75
     assert load(None, {f"{ENV_PREFIX}RUN__FSYNC": "true"}).run.fsync is True
+
+
+def test_environment_reaches_tables_whose_keys_are_names() -> None:
+    found = load(None, {f"{ENV_PREFIX}MISBEHAVIOUR__SIMA__DROP_RATE": "0.25", f"{ENV_PREFIX}quoting__Size": "5"})
+    assert found.misbehaviour == {"SIMA": Misbehaviour(drop_rate=0.25)}
+    assert found.quoting.size == 5
+    with pytest.raises(SettingsError) as caught:
+        load(None, {f"{ENV_PREFIX}MISBEHAVIOUR__SIMA__DROP_RATE": "2"})
+    assert caught.value.fields == {"field": "misbehaviour.SIMA.drop_rate", "value": 2.0}
+
+
+def test_every_key_can_be_set_from_the_environment() -> None:
+    """With its default: nothing changes, and nothing is refused."""
+    for key, value in KEYS.items():
+        if isinstance(value, bool | int | float | str):
+            name = key.replace(".", "__")
+            name = name if key.startswith("misbehaviour.") else name.upper()
+            found = load(None, {ENV_PREFIX + name: str(value).lower() if isinstance(value, bool) else str(value)})
+            assert found == (FULL if key.startswith("misbehaviour.") else Settings()), key
 
 
 @pytest.mark.parametrize(

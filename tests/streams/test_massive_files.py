@@ -149,7 +149,7 @@ def test_prints_of_a_window_become_one_bar(tmp_path: Path) -> None:
 
 
 def test_a_window_must_divide_a_minute() -> None:
-    with pytest.raises(InputError, match=r"must divide a minute .*massive_files.window_ms"):
+    with pytest.raises(InputError, match=r"must divide a minute .*massive\.window_ms"):
         MassiveFileSettings(window_ms=7_000)
 
 
