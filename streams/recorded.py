@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from domain.calendar import Session, session
+from domain.class_hours_table import class_hours
 from domain.errors import InputError
 from domain.events import (
     ChainListed,
@@ -26,7 +27,6 @@ from domain.events import (
     UnderlyingUpdated,
 )
 from domain.frames import NbboFrame, OpenInterestFrame, TradeFrame
-from domain.hours_table import SessionKind
 from domain.instrument import OptionContract
 from domain.price import TickClass, Units, tick_class, tick_class_from_prices
 from domain.ticks_table import CLASS_TICKS
@@ -34,9 +34,6 @@ from streams.refusals import MINUTE_NS, Refusals
 
 LISTED_BEFORE_OPEN_NS: Final = MINUTE_NS
 """The chain, the open interest and the pre-open state are published this long before the open."""
-
-BROAD_ETFS: Final = frozenset({"SPY", "QQQ", "IWM", "DIA"})
-"""Classes that trade 15 minutes beyond the primary market. Source: `etf_option` in `domain.hours_table`."""
 
 
 class FeedItem(NamedTuple):
@@ -230,8 +227,7 @@ def option_hours(underlying: str, trade_date: dt.date, *, is_index: bool) -> Ses
     Raises:
         InputError: The day is no session.
     """
-    kind: SessionKind = "index_option" if is_index else "etf_option" if underlying in BROAD_ETFS else "equity_option"
-    return session(trade_date, kind)
+    return session(trade_date, "index_option" if is_index else class_hours(underlying, trade_date))
 
 
 def observed_ticks(
