@@ -124,7 +124,20 @@ class CancelAllOrders(Command, frozen=True, kw_only=True):
     reason: str
 
 
-Outbound = PlaceQuotes | CancelQuotes | SubmitOrder | CancelOrder | ReplaceOrder | CancelAllOrders
+class RequestOrderStatus(Command, frozen=True, kw_only=True):
+    """Ask a venue what became of one order (FIX 35=H); it places and cancels nothing.
+
+    `clordid` is the first name of the order, `status_id` the name of this question (FIX tag 790), never used twice.
+    """
+
+    status_id: str
+    clordid: str
+    venue: int
+    contract: int
+    side: Side
+
+
+Outbound = PlaceQuotes | CancelQuotes | SubmitOrder | CancelOrder | ReplaceOrder | CancelAllOrders | RequestOrderStatus
 """What may reach a venue. The gate reads every one of them, and only them."""
 
 

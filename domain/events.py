@@ -30,9 +30,11 @@ from domain.order_events import (
     OrdStatus,
     QuotesAcknowledged,
     QuotesCanceled,
+    ReconciliationEnded,
     ReconciliationNeeded,
     VenueProtectionTripped,
     VenueStatusChanged,
+    VenueTrustChanged,
 )
 from domain.pricing_events import (
     ForwardImplied,
@@ -56,6 +58,7 @@ from domain.risk_events import (
     OrderRefused,
     OrderReplaceCleared,
     OrdersCancelCleared,
+    OrderStatusCleared,
     PnlMarked,
     PositionChanged,
     PositionSettled,
@@ -102,6 +105,7 @@ __all__ = [
     "OrderReplaceCleared",
     "OrderRouted",
     "OrderStateChanged",
+    "OrderStatusCleared",
     "OrdersCancelCleared",
     "PnlMarked",
     "PositionChanged",
@@ -117,6 +121,7 @@ __all__ = [
     "QuotesRefused",
     "QuotingStateChanged",
     "ReconciliationBroken",
+    "ReconciliationEnded",
     "ReconciliationNeeded",
     "RunEnded",
     "RunStarted",
@@ -130,4 +135,5 @@ __all__ = [
     "UnderlyingUpdated",
     "VenueProtectionTripped",
     "VenueStatusChanged",
+    "VenueTrustChanged",
 ]

@@ -64,7 +64,9 @@ class ExecutionReported(Event, frozen=True, kw_only=True):
     """A venue reported on an order or on a quote that traded (then `quote_set_id` is set and `clordid` empty).
 
     `fee` is what the venue charges for this execution, in 1/10,000 dollar; negative is a rebate.
-    `exec_ref_id` names the execution that a bust or a correction is about.
+    `exec_ref_id` names the execution that a bust or a correction is about. `status_id` is set in what answers a
+    `RequestOrderStatus`; of the executions that it repeats under their first identifiers, `is_possible_repeat` warns
+    (FIX tag 97). `avg_px` is the average price of what has traded, price units, where the venue names it.
     """
 
     venue: int
@@ -84,6 +86,9 @@ class ExecutionReported(Event, frozen=True, kw_only=True):
     fee: int
     adds_liquidity: bool
     text: str
+    status_id: str = ""
+    avg_px: float = 0.0
+    is_possible_repeat: bool = False
 
 
 class CancelRejected(Event, frozen=True, kw_only=True):
@@ -133,10 +138,40 @@ class OrderStateChanged(Event, frozen=True, kw_only=True):
 
 
 class ReconciliationNeeded(Event, frozen=True, kw_only=True):
-    """The outcome at a venue is unknown: nothing is resent until it is known."""
+    """The outcome at a venue is unknown or disputed: nothing is resent until it is known.
+
+    `exec_id` names the report in dispute, if there is one; `unbooked` says how many contracts or shares it moves that
+    were not booked.
+    """
 
     venue: int
     subject: str
+    reason: str
+    exec_id: str = ""
+    unbooked: int = 0
+
+
+class ReconciliationEnded(Event, frozen=True, kw_only=True):
+    """The venue was asked about an order: it is settled, or every question went without a good answer.
+
+    What is not settled stays as it is, counted at its worst by the risk gate, and a person has to call the venue.
+    """
+
+    venue: int
+    clordid: str
+    is_settled: bool
+    tries: int
+    outcome: str
+
+
+class VenueTrustChanged(Event, frozen=True, kw_only=True):
+    """A venue reported more than an order was for: booked, disputed, and no new risk goes there until it is taken back.
+
+    A bust or a correction restores trust, and so does a person's `ResetProtection`.
+    """
+
+    venue: int
+    is_trusted: bool
     reason: str
 
 

@@ -11,7 +11,15 @@ from typing import Literal
 
 import msgspec
 
-from domain.commands import CancelAllOrders, CancelOrder, CancelQuotes, Party, ReplaceOrder, SubmitOrder
+from domain.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    CancelQuotes,
+    Party,
+    ReplaceOrder,
+    RequestOrderStatus,
+    SubmitOrder,
+)
 from domain.events_base import Event
 from domain.frames import QuoteFrame, QuoteRefusalFrame
 
@@ -61,6 +69,12 @@ class OrdersCancelCleared(Clearance, frozen=True, kw_only=True):
     """A cancel of all orders goes; it is never blocked."""
 
     cancel: CancelAllOrders
+
+
+class OrderStatusCleared(Clearance, frozen=True, kw_only=True):
+    """A question about an order goes; like a cancel it is never blocked."""
+
+    request: RequestOrderStatus
 
 
 class QuoteRefusal(IntEnum):

@@ -57,6 +57,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
             c.CancelOrder,
             c.ReplaceOrder,
             c.CancelAllOrders,
+            c.RequestOrderStatus,
             e.HedgeDecided,
             e.OrderRouted,
             e.QuotingStateChanged,
@@ -72,6 +73,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
             e.OrderCancelCleared,
             e.OrderReplaceCleared,
             e.OrdersCancelCleared,
+            e.OrderStatusCleared,
         ),
         retention_ms=7 * DAY_MS,
     ),
@@ -91,7 +93,15 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(
         name="orders.fills",
         about="Order states and executions, each counted once",
-        carries=(e.OrderStateChanged, e.ReconciliationNeeded, e.OrderFilled, e.FillBusted, e.FillCorrected),
+        carries=(
+            e.OrderStateChanged,
+            e.ReconciliationNeeded,
+            e.ReconciliationEnded,
+            e.VenueTrustChanged,
+            e.OrderFilled,
+            e.FillBusted,
+            e.FillCorrected,
+        ),
         retention_ms=7 * DAY_MS,
     ),
     Topic(

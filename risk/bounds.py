@@ -64,6 +64,7 @@ class Market:
         self.theo_ts = 0
         self.is_up = np.ones(venues, np.bool_)
         self._down_elsewhere: dict[int, None] = {}
+        self._disputed: dict[int, None] = {}
         self._limits: Limits | None = None
         self._restricted = np.zeros(n, np.bool_)
         self._bid_cap: Ints = np.zeros(n * venues, np.int64)
@@ -105,6 +106,18 @@ class Market:
             self._down_elsewhere.pop(venue, None)
         else:
             self._down_elsewhere[venue] = None
+
+    def set_trust(self, venue: int, *, is_trusted: bool) -> None:
+        """What a venue reports is disputed, or no longer."""
+        if is_trusted:
+            self._disputed.pop(venue, None)
+        else:
+            self._disputed[venue] = None
+        self._is_dirty = True
+
+    def is_trusted(self, venue: int) -> bool:
+        """Whether new risk may go to a venue, as far as its own reports are concerned."""
+        return venue not in self._disputed
 
     def is_reachable(self, venue: int) -> bool:
         """Whether a venue is up, be it one that takes our quotes or another one."""
@@ -156,7 +169,7 @@ class Market:
     def block_reason(self, contract: npt.NDArray[np.integer], venue: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
         """Return why nothing may stand in each entry, as a QuoteRefusal code; 0 where something may. Shape (k,)."""
         reason = np.zeros(len(contract), np.int8)
-        reason[~self.is_up[venue]] = QuoteRefusal.VENUE
+        reason[~self._takes_quotes()[venue]] = QuoteRefusal.VENUE
         reason[~self.has_theo[contract]] = QuoteRefusal.NO_THEO
         reason[self._restricted[contract]] = QuoteRefusal.RESTRICTED
         return reason
@@ -179,9 +192,16 @@ class Market:
         caps, floors = self._bid_cap.reshape(self._venues, -1), self._ask_floor.reshape(self._venues, -1)
         caps[:] = cap
         floors[:] = floor
-        caps[~self.is_up] = 0
-        floors[~self.is_up] = FAR
+        takes = self._takes_quotes()
+        caps[~takes] = 0
+        floors[~takes] = FAR
         self._is_dirty = False
+
+    def _takes_quotes(self) -> npt.NDArray[np.bool_]:
+        """Which of the venues that take our quotes may be quoted at. Shape (venues,)."""
+        takes = self.is_up.copy()
+        takes[[venue for venue in self._disputed if 0 <= venue < self._venues]] = False
+        return takes
 
     def state(self) -> dict[str, Any]:
         """All of it, for a snapshot."""
@@ -194,6 +214,7 @@ class Market:
             "premium": self.unit.premium,
             "is_up": self.is_up,
             "down_elsewhere": list(self._down_elsewhere),
+            "disputed": list(self._disputed),
             "numbers": [self.bid, self.ask, self.underlying_ts, self.theo_ts],
         }
 
@@ -204,5 +225,6 @@ class Market:
         self.unit.restore(state["greeks"], state["premium"])
         self.bid, self.ask, self.underlying_ts, self.theo_ts = state["numbers"]
         self._down_elsewhere = dict.fromkeys(state["down_elsewhere"])
+        self._disputed = dict.fromkeys(state["disputed"])
         self._restricted[:] = False
         self.set_limits(limits)

@@ -1,7 +1,8 @@
 """The risk gate: the one way out. It alone issues clearances, and the outlet takes nothing else.
 
 One instance serialises quoter, hedger and router of one underlying, so that what each may do is judged with all that
-the others have on the way. A breach is an event, never an exception. Cancels pass in every state.
+the others have on the way. A breach is an event, never an exception. Cancels pass in every state, and so do questions
+about orders: neither adds risk.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class RiskGate:
             c.CancelOrder: self._cancel_order,
             c.ReplaceOrder: self._replace,
             c.CancelAllOrders: self._cancel_all,
+            c.RequestOrderStatus: self._ask,
             c.RequestOrder: self._on_request,
             c.EngageKillSwitch: controls.engage,
             c.ReleaseKillSwitch: controls.release,
@@ -98,6 +100,7 @@ class RiskGate:
             e.CancelRejected: self._view.orders.cancel_rejected,
             e.OrderStateChanged: self._view.orders.moved,
             e.VenueStatusChanged: self._on_venue_status,
+            e.VenueTrustChanged: self._on_venue_trust,
         }
         self.reads: frozenset[type[Event]] = frozenset(self._react)
 
@@ -180,6 +183,9 @@ class RiskGate:
     def _cancel_all(self, cancel: c.CancelAllOrders) -> Sequence[Event]:
         return [self._issuer.orders_cancel(cancel)]
 
+    def _ask(self, request: c.RequestOrderStatus) -> Sequence[Event]:
+        return [self._issuer.order_status(request)]
+
     # --- orders -----------------------------------------------------------------------------------------------------
 
     def _submit(self, order: c.SubmitOrder) -> Sequence[Event]:
@@ -254,6 +260,18 @@ class RiskGate:
 
     def _on_venue_status(self, event: e.VenueStatusChanged) -> None:
         self._view.market.set_venue(event.venue, is_up=event.is_up)
+
+    def _on_venue_trust(self, event: e.VenueTrustChanged) -> Sequence[Event]:
+        """No new risk where a venue reported more than was ordered; what stands there is cancelled."""
+        self._view.market.set_trust(event.venue, is_trusted=event.is_trusted)
+        if event.is_trusted:
+            return ()
+        head, name = self._issuer.head(event), f"{self._issuer.gate}-distrust-{self._issuer.sequence + 1}"
+        why = f"venue is disputed: {event.reason}"
+        quotes = c.CancelQuotes(**head, cancel_id=f"{name}-quotes", venue=event.venue, contracts=(), reason=why)
+        orders = c.CancelAllOrders(**head, cancel_id=f"{name}-orders", venue=event.venue, reason=why)
+        pulled = self._cancel_quotes(quotes) if event.venue < self._view.quotes.venues else ()
+        return [*pulled, *self._cancel_all(orders)]
 
     # --- state ------------------------------------------------------------------------------------------------------
 

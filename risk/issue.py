@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TypedDict
 
-from domain.commands import CancelAllOrders, CancelOrder, CancelQuotes, PlaceQuotes, ReplaceOrder, SubmitOrder
+from domain.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    CancelQuotes,
+    PlaceQuotes,
+    ReplaceOrder,
+    RequestOrderStatus,
+    SubmitOrder,
+)
 from domain.events import (
     Event,
     LimitBreached,
@@ -14,6 +22,7 @@ from domain.events import (
     OrderCleared,
     OrderReplaceCleared,
     OrdersCancelCleared,
+    OrderStatusCleared,
     QuoteCancelCleared,
     QuotesCleared,
 )
@@ -87,6 +96,10 @@ class Issuer:
     def orders_cancel(self, cancel: CancelAllOrders) -> Event:
         """Clear a cancel of all orders."""
         return self._sealer.sealed(OrdersCancelCleared(**self._stamp(cancel), cancel=cancel))
+
+    def order_status(self, request: RequestOrderStatus) -> Event:
+        """Clear a question about an order."""
+        return self._sealer.sealed(OrderStatusCleared(**self._stamp(request), request=request))
 
     def breaches(self, cause: Event, subject: str, breaches: Iterable[Breach]) -> list[Event]:
         """Return the events of failed checks."""

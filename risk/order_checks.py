@@ -30,6 +30,8 @@ def order_breaches(order: SubmitOrder, view: View) -> Iterator[Breach]:
         return
     if order.venue < 0 or not view.market.is_reachable(order.venue):
         yield Breach("venue_down", float(order.venue), 0.0, 1)
+    if not view.market.is_trusted(order.venue):
+        yield Breach("venue_disputed", float(order.venue), 0.0, 1)
     if view.market.is_restricted(order.contract):
         yield Breach("restricted", 1.0, 0.0, 1)
     yield from _size(order.contract, order.quantity, view)
@@ -51,6 +53,8 @@ def replace_breaches(replace: ReplaceOrder, original: OpenOrder, view: View) -> 
         return
     if replace.venue < 0 or not view.market.is_reachable(replace.venue):
         yield Breach("venue_down", float(replace.venue), 0.0, 1)
+    if not view.market.is_trusted(replace.venue):
+        yield Breach("venue_disputed", float(replace.venue), 0.0, 1)
     if view.market.is_restricted(replace.contract):
         yield Breach("restricted", 1.0, 0.0, 1)
     yield from _size(replace.contract, replace.quantity, view)

@@ -28,6 +28,8 @@ from domain.events import (
     OrderCleared,
     OrderReplaceCleared,
     OrdersCancelCleared,
+    OrderStatusCleared,
+    OrdStatus,
     QuoteCancelCleared,
     QuotesCleared,
     SessionChanged,
@@ -42,13 +44,14 @@ from domain.price import TickClass
 from domain.state import pack, unpack
 from routing.nbbo import Ints, check_contracts
 from routing.order_entry import OrderEntry, WorkingOrder
+from routing.order_history import OrderHistory
 from routing.queue_model import apportion, rotation
 from routing.quote_entry import HIGH, LOW, QuoteEntry
 from routing.reports import Reports
 from routing.venue_book import VenueBook, chain_ticks
 from routing.venues import VenueTable
 
-_VERSION = 2
+_VERSION = 3
 _TAPE_SALT = 0x7A9E
 _NBBO_SALT = 0xC105
 
@@ -147,6 +150,7 @@ class Exchange:
         self._orders = OrderEntry(
             venue, ticks, n, self._book, self._reports, max_size=settings.max_order_size, seed=seed
         )
+        self._history = OrderHistory(self._reports)
         self._is_up = False
         self._multiplier = [contract.multiplier for contract in chain.contracts]
         self._position: Ints = np.zeros(n, np.int64)
@@ -178,6 +182,8 @@ class Exchange:
     def disconnect(self) -> None:
         """Lose the connection: quotes and orders are removed, and nobody is told."""
         self._quotes.drop()
+        for clordid in self._orders.working:
+            self._history.ended(clordid, OrdStatus.CANCELED, "connection lost")
         self._orders.drop()
 
     # --- from us ------------------------------------------------------------------------------------------------------
@@ -213,6 +219,9 @@ class Exchange:
             case OrdersCancelCleared():
                 self._own(clearance.cancel.venue, or_all=True)
                 return self._booked(self._orders.cancel_all(clearance.cancel))
+            case OrderStatusCleared():
+                self._own(clearance.request.venue)
+                return list(self._history.answer(clearance.request))
             case _:
                 raise InputError("not an outbound message", field="clearance", value=type(clearance).__name__)
 
@@ -316,11 +325,13 @@ class Exchange:
                     **self._reports.stamps, venue=self.venue.index, is_up=is_up, reason=f"session is {event.state}"
                 )
             )
-        return events
+        return self._booked(events)
 
     def _booked(self, answers: Sequence[Event]) -> list[Event]:
-        """Count executions in the venue's own book."""
+        """Count executions in the venue's own book, and remember what was said of each order."""
         for answer in answers:
+            if isinstance(answer, ExecutionReported) and answer.clordid:
+                self._history.note(answer)
             if isinstance(answer, ExecutionReported) and answer.exec_type == ExecType.TRADE:
                 change = answer.last_qty if answer.side == "buy" else -answer.last_qty
                 scale = 1
@@ -343,6 +354,7 @@ class Exchange:
                 "book": self._book.state(),
                 "quotes": self._quotes.state(),
                 "orders": self._orders.state(),
+                "history": self._history.state(),
                 "reports": self._reports.count,
                 "is_up": self._is_up,
                 "position": self._position,
@@ -362,6 +374,7 @@ class Exchange:
         self._book.take_over(found["book"])
         self._quotes.take_over(found["quotes"])
         self._orders.take_over(found["orders"])
+        self._history.take_over(found["history"])
         self._reports.count = found["reports"]
         self._is_up = found["is_up"]
         self._position, self._stock, self._cash = found["position"], found["stock"], found["cash"]

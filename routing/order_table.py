@@ -74,6 +74,8 @@ TABLE: Final[dict[tuple[OrderState, ExecType], Next]] = {
     (_S.PENDING_REPLACE, _X.TRADE): Next(_S.PENDING_REPLACE, _S.FILLED, _S.CANCELED),
     (_S.CANCELED, _X.TRADE): Next(_S.CANCELED, _S.FILLED, _S.CANCELED),
     (_S.EXPIRED, _X.TRADE): Next(_S.EXPIRED, _S.FILLED, _S.EXPIRED),
+    # More than the order was for: booked, because the venue's word holds until it is taken back, and disputed.
+    (_S.FILLED, _X.TRADE): _always(_S.FILLED),
     # A bust takes an execution back; the rest works again only where the venue says so.
     (_S.PARTIALLY_FILLED, _X.TRADE_CANCEL): _TRADED,
     (_S.FILLED, _X.TRADE_CANCEL): _TRADED,
@@ -152,7 +154,7 @@ def next_state(cell: Next, report: ExecutionReported, cum: int, quantity: int) -
             CumQty is checked but not taken.
         quantity: Of the order, this report included.
     """
-    if cum == quantity:
+    if cum >= quantity:
         state = cell.complete
     elif report.ord_status in _ENDED:
         state = cell.closed

@@ -26,6 +26,7 @@ from domain.events import (
     UnderlyingTraded,
     UnderlyingUpdated,
     VenueStatusChanged,
+    VenueTrustChanged,
 )
 from domain.price import TickClass
 from domain.state import pack, unpack
@@ -37,7 +38,7 @@ from routing.venue_book import chain_ticks
 from routing.venues import Venue, VenueTable
 
 _KIND: Final = "routing.router"
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +88,7 @@ class _Child(NamedTuple):
 class Router:
     """Stage: turns `RequestOrder` into `SubmitOrder` children for the venues with the best net price.
 
-    A venue counts as up only after `VenueStatusChanged` said so.
+    A venue counts as up only after `VenueStatusChanged` said so; one that is not trusted gets nothing.
     """
 
     name = "router"
@@ -98,6 +99,7 @@ class Router:
             UnderlyingUpdated,
             UnderlyingTraded,
             VenueStatusChanged,
+            VenueTrustChanged,
             PositionChanged,
             OrderStateChanged,
             OrderRefused,
@@ -133,6 +135,7 @@ class Router:
         self._taker = self._fees(adds=False)
         self._maker = self._fees(adds=True)
         self._is_up: dict[int, bool] = {}
+        self._is_trusted: dict[int, bool] = {}
         self._is_restricted = settings.sale.is_restricted
         self._stock = 0
         self._selling: dict[str, int] = {}
@@ -163,6 +166,8 @@ class Router:
                 self._is_restricted |= self._settings.sale.triggers(event.low)
             case VenueStatusChanged():
                 self._is_up[event.venue] = event.is_up
+            case VenueTrustChanged():
+                self._is_trusted[event.venue] = event.is_trusted
             case PositionChanged() if event.contract == STOCK:
                 self._stock = event.quantity
             case OrderStateChanged() if event.clordid in self._selling:
@@ -281,7 +286,7 @@ class Router:
                 venue, base + sign * round(fees[venue.index] * per_share), max(1, round(shown * venue.tape_share))
             )
             for venue in self._venues.of_kind("stock" if contract == STOCK else "option")
-            if venue.index in fees and self._is_up.get(venue.index, False)
+            if venue.index in fees and self._is_up.get(venue.index, False) and self._is_trusted.get(venue.index, True)
         ]
         return sorted(ranked, key=lambda each: (sign * each.net, -each.venue.tape_share, each.venue.index))
 
@@ -364,6 +369,7 @@ class Router:
             {
                 "market": self._market.state(),
                 "is_up": list(self._is_up.items()),
+                "is_trusted": list(self._is_trusted.items()),
                 "is_restricted": self._is_restricted,
                 "stock": self._stock,
                 "selling": self._selling,
@@ -379,7 +385,7 @@ class Router:
         """
         found = unpack(_KIND, _VERSION, state)
         self._market.take_over(found["market"])
-        self._is_up = dict(found["is_up"])
+        self._is_up, self._is_trusted = dict(found["is_up"]), dict(found["is_trusted"])
         self._is_restricted, self._stock = found["is_restricted"], found["stock"]
         self._selling, self._counter = found["selling"], found["counter"]
 

@@ -22,6 +22,7 @@ from domain.events import (
     OrderCleared,
     OrderReplaceCleared,
     OrdersCancelCleared,
+    OrderStatusCleared,
     QuoteCancelCleared,
     QuotesCleared,
 )
@@ -179,6 +180,8 @@ class DirectOutlet:
                 return (replace.venue,)
             case OrderCancelCleared(cancel=cancel):
                 return (cancel.venue,)
+            case OrderStatusCleared(request=request):
+                return (request.venue,)
             case QuoteCancelCleared(cancel=quotes):
                 return [venue for venue in every if self._ports[venue].takes_quotes and quotes.venue in {-1, venue}]
             case OrdersCancelCleared(cancel=orders):

@@ -73,6 +73,7 @@ def outbound(head: dict[str, Any]) -> list[c.Command]:
         c.CancelOrder(**head, clordid="O2", orig_clordid="O", venue=3, reason="r"),
         c.ReplaceOrder(**head, **order, clordid="O3", orig_clordid="O", party=PARTY),
         c.CancelAllOrders(**head, cancel_id="Y", venue=-1, reason="r"),
+        c.RequestOrderStatus(**head, status_id="S", clordid="O", venue=3, contract=c.STOCK, side="buy"),
     ]  # fmt: skip
 
 
@@ -94,6 +95,8 @@ def as_clearance(command: c.Command, gate: str, sequence: int) -> e.Clearance:
             return e.OrderReplaceCleared(**head, replace=command)
         case c.CancelAllOrders():
             return e.OrdersCancelCleared(**head, cancel=command)
+        case c.RequestOrderStatus():
+            return e.OrderStatusCleared(**head, request=command)
         case _:
             raise AssertionError(command)
 

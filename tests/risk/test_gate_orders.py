@@ -268,6 +268,47 @@ def cancels(desk: Desk) -> list[c.Command]:
     ]
 
 
+def question(desk: Desk, name: str = "S1", clordid: str = "A") -> c.RequestOrderStatus:
+    return c.RequestOrderStatus(**desk.head, status_id=name, clordid=clordid, venue=0, contract=c.STOCK, side="buy")
+
+
+def test_questions_about_orders_pass_in_every_state_and_count_as_messages(desk: Desk) -> None:
+    assert reason(desk.submit(clordid="A")) == ""
+    before = desk.gate.view.orders.leaves(c.STOCK, "buy")
+    desk.limit(max_messages=2)
+    (asked,) = desk.apply(question(desk))
+    assert isinstance(asked, e.OrderStatusCleared)
+    desk.sealer.verify(asked)
+    assert desk.gate.view.orders.leaves(c.STOCK, "buy") == before, "a question settles nothing"
+    assert reason(desk.submit(clordid="B", quantity=7)) == "rate"
+    desk.kill()
+    halt(desk)
+    (again,) = desk.apply(question(desk, "S2"))
+    assert isinstance(again, e.OrderStatusCleared)
+
+
+def test_a_disputed_venue_is_emptied_and_gets_no_new_risk_until_it_is_trusted(desk: Desk) -> None:
+    def trust(*, is_trusted: bool, venue: int = 0) -> list[e.Event]:
+        change = e.VenueTrustChanged(**desk.head, venue=venue, is_trusted=is_trusted, reason="r")
+        return desk.apply(change)
+
+    names = [type(event).__name__ for event in trust(is_trusted=False)]
+    assert names == ["QuoteCancelCleared", "OrdersCancelCleared"]
+    (refused, _) = desk.place((0, 1, 49_000, 5, 51_000, 5))
+    assert isinstance(refused, e.QuotesRefused)
+    assert refused.frame.reason.tolist() == [e.QuoteRefusal.VENUE]
+    assert isinstance(desk.place((1, 1, 49_000, 5, 51_000, 5))[0], e.QuotesCleared), "the other venue is not touched"
+    assert reason(desk.submit(venue=0)) == "venue_disputed"
+    assert [type(event).__name__ for event in trust(is_trusted=False, venue=5)] == ["OrdersCancelCleared"]
+    assert reason(desk.submit(venue=5)) == "venue_disputed"
+    desk.gate.restore(desk.gate.snapshot())
+    assert reason(desk.submit(venue=5)) == "venue_disputed"
+    trust(is_trusted=True, venue=5)
+    assert reason(desk.submit(venue=5)) == ""
+    trust(is_trusted=True)
+    assert isinstance(desk.place((0, 1, 49_000, 5, 51_000, 5))[0], e.QuotesCleared)
+
+
 def test_cancels_pass_in_every_state(desk: Desk, new_desk: type[Desk]) -> None:
     desk.kill()
     halt(desk)

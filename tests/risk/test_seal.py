@@ -19,7 +19,7 @@ KEY = b"a key of the tests alone"
 
 
 def one_of_each(desk: Desk) -> list[e.Clearance]:
-    """Clearances of all six kinds, as a gate issues them."""
+    """Clearances of all seven kinds, as a gate issues them."""
     order = desk.order(quantity=100)
     cancel: dict[str, Any] = {"ts_event": desk.now, "ts_init": desk.now, "underlying": "XYZ", "reason": "r"}
     replace = c.ReplaceOrder(
@@ -40,6 +40,9 @@ def one_of_each(desk: Desk) -> list[e.Clearance]:
         replace,
         c.CancelOrder(**cancel, clordid="C2", orig_clordid=order.clordid, venue=0),
         c.CancelAllOrders(**cancel, cancel_id="C3", venue=-1),
+        c.RequestOrderStatus(
+            **desk.head, status_id="S1", clordid=order.clordid, venue=0, contract=c.STOCK, side=order.side
+        ),
     ]
     events = [event for command in commands for event in desk.apply(command)]
     cleared = [event for event in events if isinstance(event, e.Clearance)]
@@ -63,6 +66,8 @@ def altered(clearance: e.Clearance) -> list[e.Clearance]:
             content["order"] = msgspec.structs.replace(order, quantity=order.quantity + 1)
         case e.OrderReplaceCleared(replace=replace):
             content["replace"] = msgspec.structs.replace(replace, price=replace.price + 100)
+        case e.OrderStatusCleared(request=request):
+            content["request"] = msgspec.structs.replace(request, venue=request.venue + 1)
         case e.QuoteCancelCleared() | e.OrderCancelCleared() | e.OrdersCancelCleared():
             content["cancel"] = msgspec.structs.replace(clearance.cancel, venue=clearance.cancel.venue + 1)
     return [msgspec.structs.replace(clearance, **{name.split(".")[0]: value}) for name, value in content.items()]
@@ -79,7 +84,9 @@ def test_every_outbound_command_without_a_clearance_is_refused(desk: Desk) -> No
     ledger = ClearanceLedger(Sealer(KEY))
     outbound: list[Any] = [desk.quotes([(0, 0, 49_000, 10, 51_000, 10)])]
     for clearance in one_of_each(desk):
-        outbound += [getattr(clearance, name) for name in ("order", "cancel", "replace") if hasattr(clearance, name)]
+        outbound += [
+            getattr(clearance, name) for name in ("order", "cancel", "replace", "request") if hasattr(clearance, name)
+        ]
     assert {type(command) for command in outbound} == set(c.Outbound.__args__)
     for command in outbound:
         with pytest.raises(ClearanceRefused):
