@@ -1,1 +1,1 @@
-"""The order wire: our FIX dialect, sessions over it, and venues behind them."""
+"""The order wire: FIX 4.4 in a dialect of our own, between the gateway and its venues."""
