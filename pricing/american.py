@@ -30,13 +30,13 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, Literal, get_args
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from domain.errors import InputError
 from pricing import _native
-from pricing.backend import Array, StatusArray, columns, output, status_output
+from pricing.backend import Array, StatusArray, output, status_output
 from pricing.greeks import ROWS
+from pricing.spot_inputs import spot_columns
 
 Accuracy = Literal["fast", "accurate"]
 
@@ -79,12 +79,12 @@ def price(
     """Price American options on a spot with a continuous carry yield.
 
     Args:
-        spot: Dollars per share, >= 0. Shape (n,) or ().
-        strike: Dollars per share, >= 0. Shape (n,) or ().
-        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
-        rate: Continuously compounded, per year. Shape (n,) or ().
-        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
-        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        spot: Dollars per share; this and the next six as in `pricing.spot_inputs`. Shape (n,) or ().
+        strike: Dollars per share. Shape (n,) or ().
+        expiry_years: Years. Shape (n,) or ().
+        rate: Per year. Shape (n,) or ().
+        carry_yield: Per year. Shape (n,) or ().
+        vol: Per square root of a year. Shape (n,) or ().
         sign: +1 call, -1 put. Shape (n,) or ().
         out: Where to write: price, float64, and status, int8, shape (n,) each; new arrays when absent.
         accuracy: Which scheme; see the module's table of errors.
@@ -95,11 +95,8 @@ def price(
     Raises:
         InputError: A shape does not match.
     """
-    n, inputs = columns(
-        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
-    )
-    values = output(out and out[0], (n,), "out[0]")
-    status = status_output(out and out[1], n, "out[1]")
+    n, inputs = spot_columns(spot, strike, expiry_years, rate, carry_yield, vol, sign)
+    values, status = _outputs(out, (n,))
     _native.american_price(*inputs, accurate=_is_accurate(accuracy), out=values, status=status)
     return values, status
 
@@ -119,12 +116,12 @@ def greeks(
     """Price American options and their thirteen Greeks.
 
     Args:
-        spot: Dollars per share, >= 0. Shape (n,) or ().
-        strike: Dollars per share, >= 0. Shape (n,) or ().
-        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
-        rate: Continuously compounded, per year. Shape (n,) or ().
-        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
-        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        spot: Dollars per share; this and the next six as in `pricing.spot_inputs`. Shape (n,) or ().
+        strike: Dollars per share. Shape (n,) or ().
+        expiry_years: Years. Shape (n,) or ().
+        rate: Per year. Shape (n,) or ().
+        carry_yield: Per year. Shape (n,) or ().
+        vol: Per square root of a year. Shape (n,) or ().
         sign: +1 call, -1 put. Shape (n,) or ().
         out: Where to write: rows, float64, shape (14, n), rows contiguous, and status, int8, shape (n,); new arrays
             when absent.
@@ -137,11 +134,8 @@ def greeks(
     Raises:
         InputError: A shape does not match.
     """
-    n, inputs = columns(
-        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
-    )
-    rows = output(out and out[0], (ROWS, n), "out[0]")
-    status = status_output(out and out[1], n, "out[1]")
+    n, inputs = spot_columns(spot, strike, expiry_years, rate, carry_yield, vol, sign)
+    rows, status = _outputs(out, (ROWS, n))
     _native.american_greeks(*inputs, accurate=_is_accurate(accuracy), out=rows, status=status)
     return rows, status
 
@@ -163,12 +157,12 @@ def early_exercise_premium(
     premium + d_spot dS + d2_spot dS^2 / 2, as long as the spot stays on its side of the exercise boundary.
 
     Args:
-        spot: Dollars per share, >= 0. Shape (n,) or ().
-        strike: Dollars per share, >= 0. Shape (n,) or ().
-        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
-        rate: Continuously compounded, per year. Shape (n,) or ().
-        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
-        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        spot: Dollars per share; this and the next six as in `pricing.spot_inputs`. Shape (n,) or ().
+        strike: Dollars per share. Shape (n,) or ().
+        expiry_years: Years. Shape (n,) or ().
+        rate: Per year. Shape (n,) or ().
+        carry_yield: Per year. Shape (n,) or ().
+        vol: Per square root of a year. Shape (n,) or ().
         sign: +1 call, -1 put. Shape (n,) or ().
         accuracy: Which scheme; see the module's table of errors.
 
@@ -179,13 +173,16 @@ def early_exercise_premium(
     Raises:
         InputError: A shape does not match.
     """
-    n, inputs = columns(
-        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
-    )
-    rows = np.empty((3, n))
-    status = np.empty(n, dtype=np.int8)
+    n, inputs = spot_columns(spot, strike, expiry_years, rate, carry_yield, vol, sign)
+    rows, status = _outputs(None, (3, n))
     _native.american_premium(*inputs, accurate=_is_accurate(accuracy), out=rows, status=status)
     return rows[0], rows[1], rows[2], status
+
+
+def _outputs(out: tuple[Array, StatusArray] | None, shape: tuple[int, ...]) -> tuple[Array, StatusArray]:
+    """The caller's buffers for values and status when they fit, else new ones; the last axis is that of contracts."""
+    values, status = out or (None, None)
+    return output(values, shape, "out[0]"), status_output(status, shape[-1], "out[1]")
 
 
 def _is_accurate(accuracy: Accuracy) -> bool:

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from pricing import _native
 from pricing.backend import Array, columns, output
 from pricing.greeks import ROWS
+from pricing.spot_inputs import spot_columns
 
 
 def price(
@@ -68,12 +69,12 @@ def price_spot(
     """Price European options on a spot with a continuous carry yield.
 
     Args:
-        spot: Dollars per share, >= 0. Shape (n,) or ().
-        strike: Dollars per share, >= 0. Shape (n,) or ().
-        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
-        rate: Continuously compounded, per year. Shape (n,) or ().
-        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
-        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        spot: Dollars per share; this and the next six as in `pricing.spot_inputs`. Shape (n,) or ().
+        strike: Dollars per share. Shape (n,) or ().
+        expiry_years: Years. Shape (n,) or ().
+        rate: Per year. Shape (n,) or ().
+        carry_yield: Per year. Shape (n,) or ().
+        vol: Per square root of a year. Shape (n,) or ().
         sign: +1 call, -1 put. Shape (n,) or ().
         out: Where to write, float64, shape (n,); a new array when absent.
 
@@ -85,9 +86,7 @@ def price_spot(
 
     Source: Merton (1973), Bell J. Economics 4, 141-183.
     """
-    n, inputs = columns(
-        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
-    )
+    n, inputs = spot_columns(spot, strike, expiry_years, rate, carry_yield, vol, sign)
     out = output(out, (n,))
     _native.black_spot(*inputs, out=out)
     return out
@@ -107,12 +106,12 @@ def greeks(
     """Price European options and their thirteen Greeks in one pass.
 
     Args:
-        spot: Dollars per share, >= 0. Shape (n,) or ().
-        strike: Dollars per share, >= 0. Shape (n,) or ().
-        expiry_years: Years to expiry; zero or less is expired. Shape (n,) or ().
-        rate: Continuously compounded, per year. Shape (n,) or ().
-        carry_yield: Dividends and borrow fee, continuously compounded, per year. Shape (n,) or ().
-        vol: Per square root of a year, >= 0. Shape (n,) or ().
+        spot: Dollars per share; this and the next six as in `pricing.spot_inputs`. Shape (n,) or ().
+        strike: Dollars per share. Shape (n,) or ().
+        expiry_years: Years. Shape (n,) or ().
+        rate: Per year. Shape (n,) or ().
+        carry_yield: Per year. Shape (n,) or ().
+        vol: Per square root of a year. Shape (n,) or ().
         sign: +1 call, -1 put. Shape (n,) or ().
         out: Where to write, float64, shape (14, n), rows contiguous; a new array when absent.
 
@@ -125,9 +124,7 @@ def greeks(
 
     Source: Haug (2007), The Complete Guide to Option Pricing Formulas, ch. 2; veta and color in calendar time.
     """
-    n, inputs = columns(
-        spot=spot, strike=strike, expiry_years=expiry_years, rate=rate, carry_yield=carry_yield, vol=vol, sign=sign
-    )
+    n, inputs = spot_columns(spot, strike, expiry_years, rate, carry_yield, vol, sign)
     out = output(out, (ROWS, n))
     _native.black_greeks(*inputs, out=out)
     return out
