@@ -1,8 +1,8 @@
 """Settings: one TOML file and the environment, frozen, unknown keys refused by name.
 
 Each package defines its own settings beside the code that they configure; here they are only read and put together.
-An environment variable names its place: `AXIOM_SET_QUOTING__SIZE=5` is `[quoting] size = 5`. Sections and keys may be in
-any case; names that a user chooses are taken as they are written: `AXIOM_SET_MISBEHAVIOUR__SIMA__DROP_RATE=0.1`.
+An environment variable names its place: `AXIOM_SET_QUOTING__SIZE=5` is `[quoting] size = 5`. Sections and keys may be
+in any case; names that a user chooses are taken as they are written: `AXIOM_SET_MISBEHAVIOUR__SIMA__DROP_RATE=0.1`.
 """
 
 from __future__ import annotations
