@@ -31,7 +31,7 @@ KERNELS: tuple[Callable[..., Any], ...] = (
 
 
 def test_columns_come_in_the_order_of_the_kernels() -> None:
-    n, inputs = spot_columns(**INPUTS | {"strike": np.array([90.0, 100.0, 110.0])})  # type: ignore[arg-type]  # by name
+    n, inputs = spot_columns(**INPUTS | {"strike": np.array([90.0, 100.0, 110.0])})
     assert n == 3
     assert [column[0] for column in inputs] == [value if name != "strike" else 90.0 for name, value in INPUTS.items()]
 
