@@ -159,6 +159,7 @@ def _prepare(
         chain=tail.chain,
         segment_bytes=settings.run.segment_mib * 1024 * 1024,
         fsync=settings.run.fsync,
+        metrics=metrics,
     )
     outlet = composer.outlet(settings, recording.underlying, ports)
     shard = Shard(SHARD, composer.stages, metrics)

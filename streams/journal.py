@@ -30,6 +30,7 @@ from typing import Final, NamedTuple, Self
 from domain.codec import Encoded, decode
 from domain.errors import DataError, InputError, JournalCorrupt
 from domain.events_base import Event
+from domain.metrics import Metrics, NoMetrics
 
 _LENGTH: Final = struct.Struct("<II")
 _PREFIX: Final = struct.Struct("<III")
@@ -80,8 +81,9 @@ class JournalWriter:
         chain: bytes = GENESIS,
         segment_bytes: int = 64 * 1024 * 1024,
         fsync: bool = False,
+        metrics: Metrics | None = None,
     ) -> None:
-        """Continue after the last record of `folder`, or start an empty journal in it."""
+        """Continue after the last record of `folder`, or start an empty journal in it; count the bytes in `metrics`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._segment_bytes = segment_bytes
@@ -89,7 +91,7 @@ class JournalWriter:
         self._chain = chain
         self._unsealed: list[bytes] = []
         self.next_sequence = next_sequence
-        self.bytes_written = 0
+        self._metrics = metrics or NoMetrics()
         existing = segments(folder)
         path = existing[-1] if existing else folder / f"{0:06d}{SUFFIX}"
         self._index = int(path.stem)
@@ -146,7 +148,7 @@ class JournalWriter:
         if self._fsync:
             os.fsync(self._file)
         self._size += len(data)
-        self.bytes_written += len(data)
+        self._metrics.count("journal.bytes", len(data))
 
     def _roll(self) -> None:
         os.close(self._file)

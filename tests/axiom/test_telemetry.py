@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import socket
@@ -55,6 +56,26 @@ def test_every_name_is_told_once() -> None:
     assert sorted(kinds()) == sorted(NAMES)
     wire = {name.replace(".", "_") for name in NAMES}
     assert len(wire) == len(NAMES)
+
+
+def reports() -> Iterator[tuple[str, str]]:
+    """Every place in the packages that reports a metric: its name, and the kind that the method is for."""
+    method = {"count": "counter", "gauge": "gauge", "observe": "histogram"}
+    root = Path(domain.metrics.__file__).parents[1]
+    for package in ("streams", "store", "axiom"):
+        for path in sorted((root / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                match node:
+                    case ast.Call(func=ast.Attribute(attr=name), args=[ast.Constant(value=str(metric)), *_]):
+                        if name in method and metric in NAMES:
+                            yield metric, method[name]
+                    case _:
+                        pass
+
+
+def test_every_metric_is_reported_by_some_code_as_what_it_is() -> None:
+    assert dict(reports()) == kinds()
+    assert all(kinds()[metric] == kind for metric, kind in reports())
 
 
 def test_two_runs_in_one_process_count_apart() -> None:
