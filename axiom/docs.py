@@ -10,7 +10,7 @@ import msgspec
 
 from domain.codec import SCHEMAS
 from domain.events_base import Event
-from domain.topics import TOPICS
+from domain.topics import CONTROL, TOPICS
 
 TARGET: Final = Path(__file__).parents[1] / "docs" / "events.md"
 _HOUR_MS: Final = 3_600_000
@@ -39,6 +39,9 @@ def render() -> str:
         lines += ["", f"## {topic.name}", "", f"{topic.about}."]
         for kind in topic.carries:
             lines += _event(kind)
+    lines += ["", "## Owners of partitions", "", "On each topic through which a group of stages acts: decision 0004."]
+    for kind in CONTROL:
+        lines += _event(kind)
     return "\n".join(lines) + "\n"
 
 

@@ -36,6 +36,7 @@ from domain.order_events import (
     VenueStatusChanged,
     VenueTrustChanged,
 )
+from domain.ownership_events import InputsApplied, OwnershipTaken
 from domain.pricing_events import (
     ForwardImplied,
     GreeksComputed,
@@ -90,6 +91,7 @@ __all__ = [
     "ForwardImplied",
     "GreeksComputed",
     "HedgeDecided",
+    "InputsApplied",
     "KillSwitchEngaged",
     "KillSwitchReleased",
     "LatencyMeasured",
@@ -107,6 +109,7 @@ __all__ = [
     "OrderStateChanged",
     "OrderStatusCleared",
     "OrdersCancelCleared",
+    "OwnershipTaken",
     "PnlMarked",
     "PositionChanged",
     "PositionSettled",

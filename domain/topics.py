@@ -153,5 +153,8 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ),
 )
 
+CONTROL: Final[tuple[type[Event], ...]] = (e.OwnershipTaken, e.InputsApplied)
+"""On every topic through which a group of stages acts: see decision 0004."""
+
 TOPIC_OF: Final[dict[type[Event], Topic]] = {kind: topic for topic in TOPICS for kind in topic.carries}
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}

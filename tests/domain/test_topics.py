@@ -9,11 +9,12 @@ import pytest
 
 from domain import commands as c
 from domain.codec import SCHEMAS
-from domain.topics import BY_NAME, MAX_MESSAGE_BYTES, TOPIC_OF, TOPICS, Topic
+from domain.topics import BY_NAME, CONTROL, MAX_MESSAGE_BYTES, TOPIC_OF, TOPICS, Topic
 
 
 def test_every_schema_is_on_exactly_one_topic() -> None:
     carried = Counter(kind.__name__ for topic in TOPICS for kind in topic.carries)
+    carried.update(kind.__name__ for kind in CONTROL)
     assert sorted(carried) == sorted(SCHEMAS)
     assert set(carried.values()) == {1}
 
