@@ -9,7 +9,7 @@ import msgspec
 
 from domain.events import ExecType, ExecutionReported, FillBusted, FillCorrected, OrderFilled
 from routing.order_records import Fill, Order
-from routing.reports import Stamps
+from routing.reports import stamps_of
 
 
 class FillLedger:
@@ -29,6 +29,27 @@ class FillLedger:
         """Whether a repeated execution names other terms than the first time."""
         fill = self._fills.get(_key(report))
         return fill is not None and (report.last_qty, report.last_px) != (fill.first_quantity, fill.first_price)
+
+    def is_busted(self, report: ExecutionReported) -> bool:
+        """Whether a repeated execution was taken back in the meantime."""
+        return self._fills[_key(report)].is_busted
+
+    def average_price(self, clordid: str) -> float:
+        """Average price of an order's executions as they stand, price units; 0 without one."""
+        mine = [fill for fill in self._fills.values() if fill.clordid == clordid and not fill.is_busted]
+        quantity = sum(fill.quantity for fill in mine)
+        return sum(fill.quantity * fill.price for fill in mine) / quantity if quantity else 0.0
+
+    def correct_repeated(self, report: ExecutionReported) -> tuple[FillCorrected, int]:
+        """Take the terms of a repeated execution that the venue gave when it was asked: its later word holds.
+
+        Returns:
+            The correction, and by how much the quantity changes.
+        """
+        fill = self._fills[_key(report)]
+        corrected = self._correct(report, _key(report), fill)
+        fill.first_quantity, fill.first_price = report.last_qty, report.last_px
+        return corrected, corrected.quantity - corrected.old_quantity
 
     def note(self, report: ExecutionReported) -> None:
         """Remember that a report was believed."""
@@ -50,7 +71,7 @@ class FillLedger:
             first_price=report.last_px,
         )
         return OrderFilled(
-            **_stamps(report),
+            **stamps_of(report),
             fill_id=key,
             venue=report.venue,
             clordid=order.clordid if order else "",
@@ -77,7 +98,7 @@ class FillLedger:
         if report.exec_type == ExecType.TRADE_CANCEL:
             fill.is_busted = True
             return FillBusted(
-                **_stamps(report),
+                **stamps_of(report),
                 fill_id=fill_id,
                 contract=fill.contract,
                 side=fill.side,
@@ -85,8 +106,12 @@ class FillLedger:
                 price=fill.price,
                 fee=fill.fee,
             )
+        return self._correct(report, fill_id, fill)
+
+    @staticmethod
+    def _correct(report: ExecutionReported, fill_id: str, fill: Fill) -> FillCorrected:
         corrected = FillCorrected(
-            **_stamps(report),
+            **stamps_of(report),
             fill_id=fill_id,
             contract=fill.contract,
             side=fill.side,
@@ -126,7 +151,3 @@ class FillLedger:
 
 def _key(report: ExecutionReported) -> str:
     return f"{report.venue}:{report.exec_id}"
-
-
-def _stamps(report: ExecutionReported) -> Stamps:
-    return {"ts_event": report.ts_event, "ts_init": report.ts_init, "underlying": report.underlying}

@@ -14,12 +14,14 @@ class Order:
 
     Attributes:
         clordid: Its first ClOrdID: it keeps that name when it is replaced.
+        is_immediate: Whether the venue must end it at once: an IOC or a market order never rests.
         limit: The furthest limit that it ever had or was to have, price units; 0 of a market order.
         quantity: In force; `old_quantity` the one before the last replacement, `pending_quantity` one asked for, or 0.
         cum: Sum of its executions by our count.
         reported: Highest CumQty that the venue named.
         pending_cancel: ClOrdID or cancel id of a cancel without an answer, or empty.
         pending_replace: ClOrdID of a replacement without an answer, or empty.
+        doubt: Why a report about it was not believed, until the venue's answer agrees with our count; or empty.
     """
 
     clordid: str
@@ -29,6 +31,7 @@ class Order:
     quantity: int
     limit: int
     intent: str
+    is_immediate: bool = False
     state: OrderState = OrderState.PENDING_NEW
     cum: int = 0
     reported: int = 0
@@ -36,6 +39,17 @@ class Order:
     pending_cancel: str = ""
     pending_replace: str = ""
     pending_quantity: int = 0
+    doubt: str = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether we know its outcome, as far as there is one, and have all executions that the venue counted."""
+        return not (self.is_unknown or self.doubt or self.cum < self.reported)
+
+    @property
+    def is_overfilled(self) -> bool:
+        """Whether more was executed than it was ever for."""
+        return self.cum > max(self.quantities)
 
     @property
     def is_done(self) -> bool:
@@ -50,7 +64,7 @@ class Order:
     @property
     def leaves(self) -> int:
         """What may still trade."""
-        return 0 if self.is_done else self.quantity - self.cum
+        return 0 if self.is_done else max(self.quantity - self.cum, 0)
 
     @property
     def quantities(self) -> tuple[int, ...]:

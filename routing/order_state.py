@@ -1,8 +1,10 @@
 """The orders that we sent and what became of them; every execution counted once.
 
 A stage. The state machine is `routing.order_table.TABLE`. An outcome that is not known in time is UNKNOWN: it is
-reconciled, never resent. What a venue says out of turn changes nothing and asks for reconciliation. Executions of
-quotes have no order; they are counted here too, so that position = sum of `OrderFilled` whatever the venue repeats.
+reconciled, never resent. What a venue says out of turn is not believed (`routing.belief`). Either way the venue is
+asked for the status of the order, again with a growing pause while it does not answer (`routing.reconciliation`), until
+its answer and our own count agree. Executions of quotes have no order; they are counted here too, so that position =
+sum of `OrderFilled` whatever the venue repeats.
 """
 
 from __future__ import annotations
@@ -12,11 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-import msgspec
-
 from domain.chain import Chain
-from domain.commands import SubmitOrder
-from domain.errors import InputError, VenueError
+from domain.commands import ResetProtection, SubmitOrder
+from domain.errors import InputError
 from domain.events import (
     CancelRejected,
     Event,
@@ -28,55 +28,32 @@ from domain.events import (
     OrdersCancelCleared,
     OrderStateChanged,
     OrdStatus,
-    ReconciliationNeeded,
+    RunEnded,
+    SessionChanged,
     TimerFired,
     VenueStatusChanged,
 )
 from domain.state import pack, unpack
+from routing.belief import AMENDMENTS, amendment_disbelief, disbelief, is_execution_of
 from routing.fill_ledger import FillLedger
-from routing.order_records import Fill, Order
-from routing.order_table import TABLE, TERMINAL, Next, OrderState, contradiction, next_state
-from routing.reports import Stamps
+from routing.inquiry import Inquiry
+from routing.order_records import Order
+from routing.order_table import TABLE, TERMINAL, Next, OrderState, next_state
+from routing.reconciliation import OrderBookSettings
+from routing.reports import stamps_of
+from routing.venue_trust import VenueTrust
 
 __all__ = ["TABLE", "TERMINAL", "OrderBook", "OrderBookSettings", "OrderState"]
 
 _KIND: Final = "routing.order_state"
-_VERSION: Final = 2
-_AMENDMENTS: Final = (ExecType.TRADE_CANCEL, ExecType.TRADE_CORRECT)
+_VERSION: Final = 3
 _ALL_VENUES: Final = -1
-
-
-class OrderBookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When silence becomes an unknown outcome.
-
-    Raises:
-        InputError: The timeout is not positive.
-    """
-
-    ack_timeout_ms: int = 5_000
-
-    def __post_init__(self) -> None:
-        """Refuse a timeout that has passed before the order left."""
-        if self.ack_timeout_ms < 1:
-            raise InputError("must be positive", field="orders.ack_timeout_ms", value=self.ack_timeout_ms)
 
 
 class OrderBook:
     """Stage: follows our orders and counts executions."""
 
     name = "orders"
-    reads: frozenset[type[Event]] = frozenset(
-        {
-            OrderCleared,
-            OrderCancelCleared,
-            OrderReplaceCleared,
-            OrdersCancelCleared,
-            ExecutionReported,
-            CancelRejected,
-            VenueStatusChanged,
-            TimerFired,
-        }
-    )
 
     def __init__(self, chain: Chain, underlying: str, settings: OrderBookSettings | None = None) -> None:
         """Start with no orders.
@@ -84,14 +61,18 @@ class OrderBook:
         Args:
             chain: The contracts that an execution may name.
             underlying: Key of the shard.
-            settings: Timeouts.
+            settings: Timeouts, and how often a venue is asked.
         """
+        settings = settings or OrderBookSettings()
         self._n = len(chain)
         self._kind = f"{_KIND}.{underlying}"
-        self._timeout_ns = (settings or OrderBookSettings()).ack_timeout_ms * 1_000_000
+        self._underlying = underlying
+        self._timeout_ns = settings.ack_timeout_ms * 1_000_000
         self.orders: dict[str, Order] = {}
         self._alias: dict[str, str] = {}
         self._fills = FillLedger()
+        self._inquiry = Inquiry(settings)
+        self._trust = VenueTrust()
         self._deadlines: deque[tuple[int, str, str]] = deque()
         self._handlers: dict[type[Event], Callable[[Any], Sequence[Event]]] = {
             OrderCleared: self._sent,
@@ -99,10 +80,15 @@ class OrderBook:
             OrderReplaceCleared: self._replace_sent,
             OrdersCancelCleared: self._mass_cancel_sent,
             ExecutionReported: lambda report: list(self._reported(report)),
-            CancelRejected: self._cancel_rejected,
-            VenueStatusChanged: self._venue_changed,
+            CancelRejected: lambda event: list(self._cancel_rejected(event)),
+            VenueStatusChanged: lambda event: list(self._venue_changed(event)),
+            SessionChanged: lambda event: list(self._inquiry.session_changed(event, self.orders.values())),
             TimerFired: self._timer_fired,
+            ResetProtection: self._reset,
+            RunEnded: lambda event: list(self._inquiry.given_up(event, self.orders)),
         }
+
+        self.reads: frozenset[type[Event]] = frozenset(self._handlers)
 
     def apply(self, event: Event) -> Sequence[Event]:
         """Apply one event.
@@ -126,6 +112,7 @@ class OrderBook:
             quantity=sent.quantity,
             limit=sent.price if sent.order_type == "limit" else 0,
             intent=str(sent.intent),
+            is_immediate=sent.tif == "ioc" or sent.order_type == "market",
         )
         self.orders[sent.clordid] = order
         self._alias[sent.clordid] = sent.clordid
@@ -165,20 +152,24 @@ class OrderBook:
 
     # --- what the venues say ------------------------------------------------------------------------------------------
     def _reported(self, report: ExecutionReported) -> Iterator[Event]:
+        order = None if report.quote_set_id else self._find(report.clordid) or self._find(report.orig_clordid)
         if self._fills.is_repeated(report):
-            if self._fills.is_altered(report):
-                yield self._refuse(report, "execution repeated with other terms")
-            return
-        if report.quote_set_id:
+            yield from self._repeated(report, order)
+        elif report.quote_set_id:
             yield from self._quote_reported(report)
-            return
-        order = self._find(report.clordid) or self._find(report.orig_clordid)
-        if report.exec_type in _AMENDMENTS:
+        elif report.exec_type in AMENDMENTS:
             yield from self._amend(report, order)
-            return
-        refusal = "unknown order" if order is None else self._disbelief(report, order)
-        if refusal or order is None:
-            yield self._refuse(report, refusal)
+        elif order is None:
+            yield from self._inquiry.disputed(report, order, "unknown order")
+        else:
+            yield from self._order_reported(report, order)
+        if order is not None:
+            yield from self._inquiry.review(report, order)
+
+    def _order_reported(self, report: ExecutionReported, order: Order) -> Iterator[Event]:
+        doubt = disbelief(report, order)
+        if doubt and not is_execution_of(report, order):
+            yield from self._inquiry.disputed(report, order, doubt)
             return
         cell = TABLE[order.state, report.exec_type]
         self._fills.note(report)
@@ -186,77 +177,97 @@ class OrderBook:
         if report.exec_type == ExecType.REPLACED:
             order.old_quantity, order.quantity = order.quantity, report.cum_qty + report.leaves_qty
             order.pending_replace, order.pending_quantity = "", 0
-        if report.exec_type == ExecType.TRADE:
+        elif report.exec_type == ExecType.TRADE:
             order.cum += report.last_qty
             yield self._fills.count(report, order)
-            if order.is_beyond(
-                report.last_px
-            ):  # booked, as the venue's word holds until it is taken back; and disputed
-                yield self._refuse(report, "execution beyond our limit")
-        if report.exec_type not in (ExecType.NEW, ExecType.PENDING_CANCEL, ExecType.PENDING_REPLACE):
-            order.reported = max(order.reported, report.cum_qty)
-        yield from self._settle(report, order, cell, cum_before)
+            if doubt or order.is_beyond(report.last_px):
+                yield from self._inquiry.disputed(report, order, doubt or "execution beyond our limit", is_booked=True)
+        elif report.exec_type == ExecType.ORDER_STATUS:
+            yield from self._answered(report, order)
+        if not doubt and report.exec_type not in (ExecType.NEW, ExecType.PENDING_CANCEL, ExecType.PENDING_REPLACE):
+            is_last_word = report.exec_type == ExecType.ORDER_STATUS
+            order.reported = report.cum_qty if is_last_word else max(order.reported, report.cum_qty)
+        yield from self._settle(report, order, cell, cum_before, is_believed=not doubt)
         yield from self._catch_up(report)
 
-    def _settle(self, report: ExecutionReported, order: Order, cell: Next, cum_before: int) -> Iterator[Event]:
-        """Move the order by a cell of the table, and watch for executions that the venue counted and we did not see."""
+    def _answered(self, report: ExecutionReported, order: Order) -> Iterator[Event]:
+        """Take the status of an order: what was in doubt, what became of a replacement and of a cancel of ours."""
+        self._inquiry.compare(report, order, self._fills.average_price(order.clordid))
+        if order.is_unknown and order.pending_replace and report.ord_status != OrdStatus.PENDING_REPLACE:
+            total = report.cum_qty + report.leaves_qty
+            if (report.clordid, total) == (order.pending_replace, order.pending_quantity):
+                order.old_quantity, order.quantity = order.quantity, total
+            order.pending_replace, order.pending_quantity = "", 0
+        is_to_end = order.is_done or (order.is_unknown and bool(order.pending_cancel))
+        if is_to_end and report.leaves_qty > 0 and report.ord_status != OrdStatus.PENDING_CANCEL:
+            yield self._inquiry.cancel_again(report, order)
+
+    def _settle(
+        self, report: ExecutionReported, order: Order, cell: Next, cum_before: int, *, is_believed: bool = True
+    ) -> Iterator[Event]:
+        """Move the order by a cell of the table, and watch for executions that the venue counted and we did not see.
+
+        Of an execution that is booked and not believed only its quantity counts, not what the report says of the order.
+        """
         is_growing = order.pending_quantity > order.quantity and report.leaves_qty > 0
-        state = next_state(cell, report, order.cum, order.pending_quantity if is_growing else order.quantity)
+        quantity = order.pending_quantity if is_growing else order.quantity
+        state = next_state(cell if is_believed else cell._replace(closed=cell.working), report, order.cum, quantity)
         if order.cum < order.reported:
             self._expect(report, order, "executions")
+        if report.exec_type == ExecType.ORDER_STATUS and state in (OrderState.NEW, OrderState.PARTIALLY_FILLED):
+            state = order.live_state
+            if order.is_unknown and order.pending_cancel:
+                self._expect(report, order, order.pending_cancel)
         if state in TERMINAL:
             order.pending_cancel = order.pending_replace = ""
         changed = self._move(report, order, state)
         if not changed and order.cum != cum_before:
             changed = [self._changed(report, order, order.state)]
         yield from changed
-
-    def _disbelief(self, report: ExecutionReported, order: Order) -> str:
-        """Return why a report about an order is refused, or nothing."""
-        if (order.state, report.exec_type) not in TABLE:
-            return f"{report.exec_type.name} does not follow {order.state}"
-        is_trade, is_replaced = report.exec_type == ExecType.TRADE, report.exec_type == ExecType.REPLACED
-        asked = order.pending_replace, order.pending_quantity
-        checks = (
-            (report.venue != order.venue, "order is at another venue"),
-            (report.exec_type == ExecType.REJECTED and order.cum > 0, "rejected after an execution"),
-            (
-                is_replaced and (report.clordid, report.cum_qty + report.leaves_qty) != asked,
-                "replacement that was not asked for",
-            ),
-            (
-                is_trade and (report.contract, report.side) != (order.contract, order.side),
-                "execution of another contract or side",
-            ),
-            (is_replaced and order.cum > order.pending_quantity, "replacement below what was executed"),
-            (is_trade and order.cum + report.last_qty > max(order.quantities), "executions above the order"),
-        )
-        return contradiction(report, order.quantities) or next((why for wrong, why in checks if wrong), "")
+        if order.cum != cum_before:
+            yield from self._trust.judge(report, order)
 
     def _quote_reported(self, report: ExecutionReported) -> Iterator[Event]:
-        if report.exec_type in _AMENDMENTS:
+        if report.exec_type in AMENDMENTS:
             yield from self._amend(report, None)
             return
         is_trade = report.exec_type == ExecType.TRADE and report.last_qty > 0 and report.last_px > 0
         if not is_trade or not 0 <= report.contract < self._n:
-            yield self._refuse(report, "no execution of a quote of ours")
+            yield from self._inquiry.disputed(report, None, "no execution of a quote of ours")
             return
         yield self._fills.count(report, None)
         yield from self._catch_up(report)
 
-    # --- busts and corrections ----------------------------------------------------------------------------------------
+    # --- repeats, busts and corrections -------------------------------------------------------------------------------
+    def _repeated(self, report: ExecutionReported, order: Order | None) -> Iterator[Event]:
+        """Count nothing twice. Other terms are a lie, but the venue's word where it was asked."""
+        if not self._fills.is_altered(report):
+            return
+        is_answer = bool(report.status_id) and order is not None and is_execution_of(report, order)
+        if order is None or not is_answer or self._fills.is_busted(report):
+            yield from self._inquiry.disputed(report, order, "execution repeated with other terms", is_booked=True)
+            return
+        corrected, change = self._fills.correct_repeated(report)
+        yield corrected
+        order.cum += change
+        if change:
+            is_open_again = order.state == OrderState.FILLED and order.cum < order.quantity
+            before, order.state = order.state, OrderState.UNKNOWN if is_open_again else order.state
+            yield self._changed(report, order, before)  # the status that comes with the answer says what it is now
+            yield from self._trust.judge(report, order)
+
     def _amend(self, report: ExecutionReported, order: Order | None) -> Iterator[Event]:
         """Bust or correct an execution; one that has not come yet is amended when it comes."""
         fill = self._fills.amended_by(report)
         if fill is None:
             self._fills.hold(report)
-            yield self._refuse(report, "amends an execution that is not known yet")
+            yield from self._inquiry.disputed(report, order, "amends an execution that is not known yet")
             return
         is_bust = report.exec_type == ExecType.TRADE_CANCEL
         change = (0 if is_bust else report.last_qty) - fill.quantity
-        refusal = self._amendment_disbelief(report, order, fill, change)
+        refusal = amendment_disbelief(report, order, fill, change)
         if refusal:
-            yield self._refuse(report, refusal)
+            yield from self._inquiry.disputed(report, order, refusal)
             return
         yield self._fills.amend(report, fill)
         if order is not None:
@@ -266,20 +277,6 @@ class OrderBook:
             yield from self._settle(report, order, cell, cum_before)
         yield from self._catch_up(report)
 
-    def _amendment_disbelief(self, report: ExecutionReported, order: Order | None, fill: Fill, change: int) -> str:
-        """Return why a bust or correction is refused, or nothing."""
-        if fill.is_busted:
-            return "execution was busted before"
-        if (order.clordid if order else "") != fill.clordid:
-            return "amends an execution of another order"
-        if order is None:
-            is_sound = report.exec_type == ExecType.TRADE_CANCEL or (report.last_qty > 0 and report.last_px > 0)
-            return "" if is_sound else "correction without quantity or price"
-        reason = self._disbelief(report, order)
-        if not reason and order.cum + change > max(order.quantities):
-            reason = "executions above the order"
-        return reason
-
     def _catch_up(self, report: ExecutionReported) -> Iterator[Event]:
         """Apply the amendments that came before what they amend."""
         for early in self._fills.held_for(report):
@@ -288,9 +285,10 @@ class OrderBook:
 
     # --- silence and refusals -----------------------------------------------------------------------------------------
     def _timer_fired(self, event: TimerFired) -> Sequence[Event]:
-        if not self._deadlines or self._deadlines[0][0] > event.ts_event:
+        is_late = bool(self._deadlines) and self._deadlines[0][0] <= event.ts_event
+        if not is_late and not self._inquiry.is_due(event.ts_event):
             return ()
-        return list(self._overdue(event))
+        return [*self._overdue(event), *self._inquiry.again(event, self.orders)]
 
     def _overdue(self, event: TimerFired) -> Iterator[Event]:
         while self._deadlines and self._deadlines[0][0] <= event.ts_event:
@@ -298,39 +296,49 @@ class OrderBook:
             order = self.orders[clordid]
             if awaited == "executions":
                 if order.cum < order.reported:
-                    yield self._reconcile(event, order.venue, clordid, "executions are missing")
+                    yield from self._inquiry.doubted(event, order, "executions are missing")
             elif not order.is_done and (
-                order.state == OrderState.PENDING_NEW
+                order.state == OrderState.PENDING_NEW or order.is_immediate
                 if awaited == "new"
                 else awaited in (order.pending_cancel, order.pending_replace)
             ):
                 yield from self._move(event, order, OrderState.UNKNOWN)
-                yield self._reconcile(event, order.venue, clordid, "no answer in time")
+                yield from self._inquiry.doubted(event, order, "no answer in time")
 
-    def _cancel_rejected(self, event: CancelRejected) -> list[Event]:
+    def _cancel_rejected(self, event: CancelRejected) -> Iterator[Event]:
         order = self._find(event.orig_clordid) or self._find(event.clordid)
         if order is None:
-            return [self._reconcile(event, event.venue, event.orig_clordid, "cancel rejected of an unknown order")]
+            yield self._inquiry.needed(event, event.venue, event.orig_clordid, "cancel rejected of an unknown order")
+            return
         if event.clordid == order.pending_cancel:
             order.pending_cancel = ""
         if event.clordid == order.pending_replace:
             order.pending_replace, order.pending_quantity = "", 0
         if order.is_done:
-            return []
+            return
         if event.ord_status in (OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED):
-            reason = f"venue says {event.ord_status.name}: {event.reason}"
-            moved = self._move(event, order, OrderState.UNKNOWN)
-            return [*moved, self._reconcile(event, order.venue, order.clordid, reason)]
-        return self._move(event, order, order.live_state)
+            yield from self._move(event, order, OrderState.UNKNOWN)
+            yield from self._inquiry.doubted(event, order, f"venue says {event.ord_status.name}: {event.reason}")
+        else:
+            yield from self._move(event, order, order.live_state)
+            yield from self._inquiry.review(event, order)
 
-    def _venue_changed(self, event: VenueStatusChanged) -> list[Event]:
-        events: list[Event] = []
-        if not event.is_up:
-            for order in self.orders.values():
-                if order.venue == event.venue and not order.is_done and not order.is_unknown:
-                    events += self._move(event, order, OrderState.UNKNOWN)
-                    events.append(self._reconcile(event, order.venue, order.clordid, f"venue is down: {event.reason}"))
-        return events
+    def _venue_changed(self, event: VenueStatusChanged) -> Iterator[Event]:
+        """Of what a venue held when it went down nothing is known; when it is up again it is asked."""
+        mine = [order for order in self.orders.values() if order.venue == event.venue]
+        if event.is_up:
+            yield from self._inquiry.resume(event, mine)
+            return
+        self._inquiry.suspend(event.venue)
+        for order in mine:
+            if not order.is_done and not order.is_unknown:
+                yield from self._move(event, order, OrderState.UNKNOWN)
+                yield from self._inquiry.doubted(event, order, f"venue is down: {event.reason}")
+
+    def _reset(self, event: ResetProtection) -> list[Event]:
+        if event.underlying not in ("", self._underlying):
+            return []
+        return self._trust.reset(event, self._underlying)
 
     # --- parts --------------------------------------------------------------------------------------------------------
     def _find(self, clordid: str) -> Order | None:
@@ -345,7 +353,7 @@ class OrderBook:
 
     def _changed(self, event: Event, order: Order, before: str) -> OrderStateChanged:
         return OrderStateChanged(
-            **self._stamps(event),
+            **stamps_of(event),
             clordid=order.clordid,
             venue=order.venue,
             before=str(before),
@@ -353,18 +361,6 @@ class OrderBook:
             cum_qty=order.cum,
             leaves_qty=order.leaves,
         )
-
-    def _refuse(self, report: ExecutionReported, why: str) -> ReconciliationNeeded:
-        subject = report.clordid or report.quote_set_id
-        error = VenueError(why, exec_id=report.exec_id, exec_type=report.exec_type.name, status=report.ord_status.name)
-        return self._reconcile(report, report.venue, subject, str(error))
-
-    def _reconcile(self, event: Event, venue: int, subject: str, reason: str) -> ReconciliationNeeded:
-        return ReconciliationNeeded(**self._stamps(event), venue=venue, subject=subject, reason=reason)
-
-    @staticmethod
-    def _stamps(event: Event) -> Stamps:
-        return {"ts_event": event.ts_event, "ts_init": event.ts_init, "underlying": event.underlying}
 
     # --- snapshots ----------------------------------------------------------------------------------------------------
     def snapshot(self) -> bytes:
@@ -376,6 +372,8 @@ class OrderBook:
                 "orders": [asdict(order) for order in self.orders.values()],
                 "alias": self._alias,
                 "fills": self._fills.state(),
+                "inquiry": self._inquiry.state(),
+                "trust": self._trust.state(),
                 "deadlines": list(self._deadlines),
             },
         )
@@ -390,4 +388,6 @@ class OrderBook:
         self.orders = {row["clordid"]: Order(**{**row, "state": OrderState(row["state"])}) for row in found["orders"]}
         self._alias = found["alias"]
         self._fills.take_over(found["fills"])
+        self._inquiry.take_over(found["inquiry"])
+        self._trust.take_over(found["trust"])
         self._deadlines = deque((at, clordid, awaited) for at, clordid, awaited in found["deadlines"])

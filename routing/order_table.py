@@ -108,13 +108,11 @@ TABLE: Final[dict[tuple[OrderState, ExecType], Next]] = {
     (_S.PENDING_REPLACE, _X.REPLACED): Next(_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED),
     (_S.UNKNOWN, _X.REPLACED): Next(_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED),
     (_S.PENDING_CANCEL, _X.REPLACED): Next(_S.PENDING_CANCEL, _S.FILLED, _S.CANCELED),
-    # The answer to a status request settles an unknown outcome and nothing else.
-    (_S.UNKNOWN, _X.ORDER_STATUS): Next(_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED),
-    **{
-        (state, _X.ORDER_STATUS): _always(_S.PARTIALLY_FILLED if state == _S.NEW else state)
-        for state in OrderState
-        if state != _S.UNKNOWN
-    },
+    # The answer to a status request settles an order that is open for us, and leaves alone one that has ended.
+    **{(state, _X.ORDER_STATUS): _TRADED for state in (_S.PENDING_NEW, _S.NEW, _S.PARTIALLY_FILLED, _S.UNKNOWN)},
+    (_S.PENDING_CANCEL, _X.ORDER_STATUS): Next(_S.PENDING_CANCEL, _S.FILLED, _S.CANCELED),
+    (_S.PENDING_REPLACE, _X.ORDER_STATUS): Next(_S.PENDING_REPLACE, _S.FILLED, _S.CANCELED),
+    **{(state, _X.ORDER_STATUS): _always(state) for state in (_S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED)},
 }
 """(state, ExecType) to the next state. A pair that is not here is refused, reconciled, and changes nothing."""
 

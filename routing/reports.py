@@ -7,7 +7,7 @@ from typing import Final, Literal, TypedDict
 
 from domain.commands import Capacity, Side
 from domain.errors import InputError
-from domain.events import CancelRejected, ExecType, ExecutionReported, OrdStatus
+from domain.events import CancelRejected, Event, ExecType, ExecutionReported, OrdStatus
 from routing.venues import Venue
 
 CAPACITIES: Final[tuple[Capacity, ...]] = ("market_maker", "firm", "customer")
@@ -21,6 +21,11 @@ class Stamps(TypedDict):
     ts_event: int
     ts_init: int
     underlying: str
+
+
+def stamps_of(event: Event) -> Stamps:
+    """What an event carries on from its cause."""
+    return {"ts_event": event.ts_event, "ts_init": event.ts_init, "underlying": event.underlying}
 
 
 class Reports:

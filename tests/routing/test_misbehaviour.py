@@ -52,7 +52,11 @@ def test_lost_answers_leave_the_truth_at_the_venue_and_the_order_unknown(market:
     assert venue.submit(order, market.now) == []
     assert venue.positions()[1] == 60
     told = book.apply(e.TimerFired(**market.later(10_000_000_000).head, timer="1s"))
-    assert [type(event).__name__ for event in told] == ["OrderStateChanged", "ReconciliationNeeded"]
+    assert [type(event).__name__ for event in told] == [
+        "OrderStateChanged",
+        "ReconciliationNeeded",
+        "RequestOrderStatus",
+    ]
 
 
 def test_lies_about_terms(market: Market) -> None:
@@ -66,7 +70,7 @@ def test_lies_about_terms(market: Market) -> None:
     assert worse.last_px == honest.last_px + 10_000
 
 
-def test_an_execution_above_the_order_is_not_believed(market: Market) -> None:
+def test_an_execution_above_the_order_is_booked_disputed_and_no_more_is_sent_there(market: Market) -> None:
     book = OrderBook(market.chain, "XYZ")
     order = market.order("a", quantity=10)
     book.apply(order)
@@ -74,7 +78,8 @@ def test_an_execution_above_the_order_is_not_believed(market: Market) -> None:
         fact for answer in bad(market, wrong_quantity_rate=1.0).submit(order, market.now) for fact in book.apply(answer)
     ]
     assert "ReconciliationNeeded" in [type(fact).__name__ for fact in told]
-    assert not any(isinstance(fact, e.OrderFilled) for fact in told)
+    assert [fact.quantity for fact in told if isinstance(fact, e.OrderFilled)] == [11]
+    assert [(fact.venue, fact.is_trusted) for fact in told if isinstance(fact, e.VenueTrustChanged)] == [(3, False)]
 
 
 def test_repeated_and_late_executions_are_counted_once_each(market: Market) -> None:
