@@ -97,6 +97,7 @@ class QuoteRefusal(IntEnum):
     PROTECTION = 15
     VENUE = 16
     WIDTH = 17
+    WOULD_TAKE = 18
 
 
 class QuotesRefused(Event, frozen=True, kw_only=True):

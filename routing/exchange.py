@@ -65,6 +65,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         replenish_ms: Time after which displayed size that we took is shown again, if the NBBO did not change before.
         max_quote_size: Largest size of a quote side, contracts.
         max_order_size: Largest order, contracts or shares.
+        post_only: Whether quotes may only add liquidity: an entry that would trade on arrival is refused. Otherwise it
+            trades at once, at the taker's fee.
 
     Raises:
         InputError: A value is out of range.
@@ -74,6 +76,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     replenish_ms: int = 1_000
     max_quote_size: int = 1_000
     max_order_size: int = 100_000
+    post_only: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what no venue could do."""
@@ -145,7 +148,14 @@ class Exchange:
         )
         self._reports = Reports(venue, chain.underlying, chain.trade_date)
         self._quotes = QuoteEntry(
-            venue, ticks, n, self._book, self._reports, max_size=settings.max_quote_size, seed=seed
+            venue,
+            ticks,
+            n,
+            self._book,
+            self._reports,
+            max_size=settings.max_quote_size,
+            post_only=settings.post_only,
+            seed=seed,
         )
         self._orders = OrderEntry(
             venue, ticks, n, self._book, self._reports, max_size=settings.max_order_size, seed=seed
@@ -187,7 +197,7 @@ class Exchange:
         self._orders.drop()
 
     # --- from us ------------------------------------------------------------------------------------------------------
-    def submit(self, clearance: Clearance, ts: int) -> list[Event]:
+    def submit(self, clearance: Clearance, ts: int) -> list[Event]:  # noqa: PLR0911  # one line for each message
         """Take a message of ours.
 
         Args:

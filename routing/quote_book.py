@@ -80,6 +80,25 @@ class QuoteBook:
         reason[~known] = QuoteRefusal.UNKNOWN_CONTRACT
         return reason
 
+    def would_take(self, frame: QuoteFrame, book: VenueBook, ts: int) -> Bools:
+        """Return which rows have a side that would trade on arrival: a venue refuses those that may only add."""
+        contract = np.clip(frame.contract.astype(np.int64), 0, self.n - 1)
+        takes = np.zeros(len(frame), np.bool_)
+        for side, price, size in ((BID, frame.bid, frame.bid_size), (ASK, frame.ask, frame.ask_size)):
+            for row, _, _ in self._meets(side, contract, price, size, book, ts):
+                takes[row] = True
+        return takes
+
+    @staticmethod
+    def _meets(
+        side: int, contract: Ints, price: Ints, size: Ints, book: VenueBook, ts: int
+    ) -> list[tuple[int, int, int]]:
+        """Return the rows whose side locks or crosses what the venue shows, with the price and size shown there."""
+        opposite = book.price[1 - side, contract]
+        meets = (opposite > 0) & ((price >= opposite) if side == BID else (price <= opposite)) & (size > 0)
+        found = ((row, *book.available(1 - side, int(contract[row]), ts)) for row in np.flatnonzero(meets).tolist())
+        return [each for each in found if each[2]]
+
     def place(self, frame: QuoteFrame, quote_set_id: str, book: VenueBook, ts: int) -> list[Match]:
         """Replace both sides of the contracts of a checked frame.
 
@@ -103,13 +122,10 @@ class QuoteBook:
             self.size[side, contract] = size
             self.filled[side, contract] = 0
             self.ahead[side, contract] = ahead
-            opposite = book.price[1 - side, contract]
-            meets = (opposite > 0) & ((price >= opposite) if side == BID else (price <= opposite)) & (size > 0)
-            for row in np.flatnonzero(meets):
-                where = int(contract[row])
-                best, shown = book.available(1 - side, where, ts)
-                if shown:
-                    matches.append(Match(side, where, min(int(size[row]), shown), best, adds=False))
+            matches += [
+                Match(side, int(contract[row]), min(int(size[row]), shown), best, adds=False)
+                for row, best, shown in self._meets(side, contract, price, size, book, ts)
+            ]
         self.requeue(contract, book)
         return matches
 

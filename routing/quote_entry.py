@@ -36,13 +36,26 @@ _NO_ROWS: Ints = np.empty(0, np.int64)
 
 
 class QuoteEntry:
-    """Quotes of one venue. What trades is reported in order; the exchange books it."""
+    """Quotes of one venue. What trades is reported in order; the exchange books it.
+
+    Where quotes are post-only, an entry that would trade on arrival is refused with both its sides (`WOULD_TAKE`): the
+    quote that it was to replace stays. Otherwise it takes what the venue shows, at the taker's fee, and the rest rests.
+    """
 
     def __init__(
-        self, venue: Venue, ticks: TickColumns, n: int, book: VenueBook, reports: Reports, *, max_size: int, seed: int
+        self,
+        venue: Venue,
+        ticks: TickColumns,
+        n: int,
+        book: VenueBook,
+        reports: Reports,
+        *,
+        max_size: int,
+        post_only: bool,
+        seed: int,
     ) -> None:
         self._venue, self._ticks, self._book, self._reports = venue, ticks, book, reports
-        self._max_size = max_size
+        self._max_size, self._is_post_only = max_size, post_only
         self._quotes = QuoteBook(n, venue.allocation, seed=seed, venue=venue.index)
         self._protection = RollingProtection(venue.protections)
         self._capacity: Capacity = "market_maker"
@@ -61,6 +74,8 @@ class QuoteEntry:
             reason = np.full(len(frame), refusal, np.int8)
         else:
             reason = self._quotes.check(frame, cleared.quote_set_id, self._ticks, self._max_size)
+            if self._is_post_only:
+                reason[(reason == 0) & self._quotes.would_take(frame, self._book, ts)] = QuoteRefusal.WOULD_TAKE
             self._seen_sets[cleared.quote_set_id] = None
             self._last_set = cleared.quote_set_id
         refused = np.flatnonzero(reason)

@@ -12,10 +12,10 @@ from domain import events as e
 from domain.commands import STOCK
 from domain.errors import DataError, InputError
 from routing.venues import SIMULATED, Allocation, Protections, VenueTable
+from tests.routing.conftest import Market
 
 if TYPE_CHECKING:
     from routing.exchange import Exchange
-    from tests.routing.conftest import Market
 
 PRICE_TIME, PRO_RATA, NO_QUOTING, STOCK_A, STOCK_B = range(5)
 
@@ -118,14 +118,63 @@ def test_cancels_pull_what_they_name_and_are_answered_always(market: Market) -> 
     assert isinstance(answer, e.QuotesCanceled)
 
 
-def test_a_quote_that_crosses_the_displayed_book_takes_it(market: Market) -> None:
+@pytest.mark.parametrize(
+    "quote", [(9_000, 5, 10_000, 7), (9_000, 5, 9_500, 7), (12_000, 1, 13_000, 5), (12_500, 5, 0, 0)]
+)
+@pytest.mark.parametrize("index", [PRICE_TIME, PRO_RATA])
+def test_an_entry_that_would_take_is_refused_whole_and_what_it_was_to_replace_stays(
+    market: Market, index: int, quote: tuple[int, int, int, int]
+) -> None:
+    exchange = market.exchange(index, join_probability=1.0)
+    exchange.on_market(market.nbbo((0, 10_000, 10, 12_000, 10), (1, 10_000, 10, 12_000, 10)))
+    exchange.submit(market.quotes(index, (0, 9_500, 5, 12_500, 5)), market.now)
+    answers = exchange.submit(market.quotes(index, (0, *quote), (1, 9_500, 5, 11_500, 5)), market.now)
+    (answer,) = answers
+    refused = acknowledged([answer])
+    assert (refused.accepted, refused.frame.contract.tolist()) == (1, [0])
+    assert refused.frame.reason.tolist() == [e.QuoteRefusal.WOULD_TAKE]
+    resting = exchange.resting().quotes
+    assert (resting.bid.tolist(), resting.ask.tolist()) == ([9_500, 9_500], [12_500, 11_500])
+    again = acknowledged(exchange.submit(market.quotes(index, (0, 9_500, 5, 11_500, 5)), market.now))
+    assert again.accepted == 1
+
+
+def test_an_entry_at_a_price_whose_size_we_took_adds(market: Market) -> None:
     exchange = market.exchange(PRICE_TIME, join_probability=1.0)
+    exchange.on_market(market.nbbo((0, 10_000, 10, 12_000, 10)))
+    exchange.submit(market.order("O1", PRICE_TIME, contract=0, side="sell", quantity=4, price=10_000), market.now)
+    answer = acknowledged(exchange.submit(market.quotes(PRICE_TIME, (0, 9_000, 5, 10_000, 5)), market.now))
+    assert answer.accepted == 1
+
+
+def test_where_quotes_may_take_one_that_crosses_the_displayed_book_does(market: Market) -> None:
+    exchange = market.exchange(PRICE_TIME, join_probability=1.0, post_only=False)
     exchange.on_market(market.nbbo((0, 10_000, 10, 12_000, 10)))
     reports = trades(exchange.submit(market.quotes(PRICE_TIME, (0, 9_000, 5, 9_500, 7)), market.now))
     assert [(r.side, r.last_qty, r.last_px, r.leaves_qty, r.adds_liquidity) for r in reports] == [
         ("sell", 4, 10_000, 3, False)
     ]
     assert reports[0].fee == 4 * 5_000
+
+
+@given(data=st.data())
+def test_post_only_refuses_exactly_what_would_have_traded(data: st.DataObject) -> None:
+    market = Market()
+    ticks = st.integers(18, 26).map(lambda tick: tick * 500)
+    sizes = st.integers(0, 9)
+    index = data.draw(st.sampled_from([PRICE_TIME, PRO_RATA]))
+    shown = market.nbbo(*[(k, 10_000, data.draw(sizes), 12_000, data.draw(sizes)) for k in range(4)])
+    rows = [(k, data.draw(ticks), data.draw(sizes), data.draw(ticks), data.draw(sizes)) for k in range(4)]
+    quotes = market.quotes(index, *rows)
+    adding, taking = (market.exchange(index, post_only=only) for only in (True, False))
+    for exchange in (adding, taking):
+        exchange.on_market(shown)
+    answers, others = (exchange.submit(quotes, market.now) for exchange in (adding, taking))
+    assert trades(answers) == []
+    frame, plain = acknowledged(answers).frame, acknowledged(others).frame
+    kept = frame.reason != e.QuoteRefusal.WOULD_TAKE
+    assert frame.take(kept) == plain
+    assert frame.contract[~kept].tolist() == sorted({report.contract for report in trades(others)})
 
 
 def test_a_quote_set_may_come_in_parts_and_names_a_contract_once(market: Market) -> None:
@@ -265,8 +314,6 @@ def play(market: Market, exchanges: list[Exchange], step: tuple[Any, ...], count
 @given(steps=steps, seed=st.integers(0, 1_000))
 def test_books_balance_whatever_happens(steps: list[tuple[Any, ...]], seed: int) -> None:
     """Positions are the sum of reports, prints fill at most their volume, execution identifiers never repeat."""
-    from tests.routing.conftest import Market
-
     market = Market()
     exchanges = [market.exchange(index, seed=seed) for index in (PRICE_TIME, PRO_RATA)]
     position = np.zeros((2, len(market.chain)), np.int64)
@@ -297,7 +344,6 @@ def test_books_balance_whatever_happens(steps: list[tuple[Any, ...]], seed: int)
 
 @given(steps=steps, cut=st.integers(0, 40), seed=st.integers(0, 100))
 def test_a_restored_exchange_answers_as_the_original_would(steps: list[tuple[Any, ...]], cut: int, seed: int) -> None:
-    from tests.routing.conftest import Market
 
     market, other = Market(), Market()
     first = [market.exchange(index, seed=seed) for index in (PRICE_TIME, PRO_RATA)]
