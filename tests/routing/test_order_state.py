@@ -354,7 +354,7 @@ any_report = st.fixed_dictionaries(
 acts = st.sampled_from(["cancel", "replace", "mass", "down", "up", "refuse", "timer", "close", "reset"])
 
 
-def act(market: Market, what: str) -> e.Event:
+def act(market: Market, what: str) -> e.Event:  # noqa: PLR0911  # one line for each
     match what:
         case "cancel":
             return market.cancel("c", "a")
