@@ -53,7 +53,7 @@ class Composer:
             Pnl(chain, chain.underlying),
             Quoter(chain, listed.tick_classes, settings.quoting, party, quoted, session, SHARD),
             Obligations(chain, settings.obligations, quoted, pull_before_close_s=settings.quoting.pull_before_close_s),
-            Hedger(settings.hedging, chain.underlying),
+            Hedger(settings.hedging, chain),
             Router(chain, listed.tick_classes, self.venues, party, settings.router, session, SHARD),
             RiskGate(
                 chain,

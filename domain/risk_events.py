@@ -96,8 +96,7 @@ class QuoteRefusal(IntEnum):
     DUPLICATE = 14
     PROTECTION = 15
     VENUE = 16
-    WIDTH = 17
-    WOULD_TAKE = 18
+    WOULD_TAKE = 18  # 17 was never sent and is not used again
 
 
 class QuotesRefused(Event, frozen=True, kw_only=True):
@@ -261,12 +260,16 @@ class QuotingStateChanged(Event, frozen=True, kw_only=True):
 
 
 class HedgeDecided(Event, frozen=True, kw_only=True):
-    """The hedger left its no-trade band. Shares."""
+    """The hedger left its no-trade band. Shares.
+
+    Without a quantity: what it could not hedge when the session closed, after exercise and assignment, and why.
+    """
 
     net_delta: float
     band: float
     target: float
     quantity: int
+    reason: str = ""
 
 
 class ObligationMeasured(Event, frozen=True, kw_only=True):

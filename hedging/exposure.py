@@ -22,6 +22,7 @@ class KnownExposure:
         self.gamma = 0.0
         self.spot = 0.0
         self.half_spread = 0.0
+        self.ts = 0
         self._stock = 0
         self._fill_ts = 0
 
@@ -38,7 +39,7 @@ class KnownExposure:
             raise DataError("exposure is not finite", delta=event.delta, gamma=event.gamma, spot=event.spot)
         if event.stock != self._stock and event.ts_event <= self._fill_ts:
             return False
-        self.is_known = event.spot > 0
+        self.is_known, self.ts = event.spot > 0, event.ts_event
         self.delta, self.gamma, self.spot = event.delta, event.gamma, event.spot
         self._stock = event.stock
         return self.is_known
@@ -49,10 +50,11 @@ class KnownExposure:
         self._stock += shares
         self._fill_ts = ts
 
-    def quoted(self, event: UnderlyingUpdated) -> None:
+    def quoted(self, event: UnderlyingUpdated) -> tuple[()]:
         """Take over the spread of the underlying. A one-sided market says nothing about it; a crossed one costs 0."""
         if event.bid > 0 and event.ask > 0:
             self.half_spread = max(event.ask - event.bid, 0) / 20_000.0
+        return ()
 
     def cost(self, fee: float) -> float:
         """Return the proportional cost of a hedge: half-spread and fee, dollars per share, over the price."""
@@ -66,4 +68,4 @@ class KnownExposure:
         """Take over what `state` gave."""
         self.is_known, self.delta, self.gamma = state["is_known"], state["delta"], state["gamma"]
         self.spot, self.half_spread = state["spot"], state["half_spread"]
-        self._stock, self._fill_ts = state["stock"], state["fill_ts"]
+        self.ts, self._stock, self._fill_ts = state["ts"], state["stock"], state["fill_ts"]

@@ -25,9 +25,15 @@ class HedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         lot: Orders are whole multiples of it, shares.
         pause_ms: Pause after every hedge. At least the gate's `duplicate_window_ms`: it takes an equal order within it
             for a repetition. Fills of one print that venues report one after the other are then hedged as one.
-        retry_ms: Pause after a hedge that was refused or did not trade in full; doubles with each refusal in a row.
+        retry_ms: Pause after a hedge that was refused or did not trade in full; doubles with each refusal in a row, but
+            not while flattening or before the close.
         max_retry_ms: Longest such pause.
-        timeout_ms: Time after which a hedge without an outcome is reported for reconciliation. It is never resent.
+        timeout_ms: Time after which a hedge without an outcome is reported for reconciliation. It is never resent; from
+            then on only what it cannot have done is hedged.
+        closing_s: So long before the scheduled close the band gives way to the closing hedge, seconds: net delta beyond
+            `min_band` is hedged to zero, and contracts that settle at the close count with what exercise leaves of
+            them. At least an interval of the feed, whose last price is known at the close only, and about as long as
+            quotes are pulled before it. 0 leaves the band to the end.
 
     Raises:
         InputError: A value is out of range.
@@ -46,12 +52,13 @@ class HedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     retry_ms: int = 1_000
     max_retry_ms: int = 60_000
     timeout_ms: int = 15_000
+    closing_s: float = 60.0
 
     def __post_init__(self) -> None:
         """Refuse settings under which a hedge is not defined."""
         for name in ("risk_aversion", "max_clip", "lot", "retry_ms", "timeout_ms"):
             self._need(name, is_good=getattr(self, name) > 0, rule="must be positive")
-        for name in ("fee", "horizon_years", "min_band", "rate", "pause_ms"):
+        for name in ("fee", "horizon_years", "min_band", "rate", "pause_ms", "closing_s"):
             value = getattr(self, name)
             self._need(name, is_good=math.isfinite(value) and value >= 0, rule="must not be negative")
         self._need("max_band", is_good=self.max_band >= self.min_band, rule="must not be below min_band")

@@ -28,6 +28,7 @@ from domain.price import PRICE_SCALE
 from domain.state import pack, unpack
 from quoting.ladder import ASK, BID
 from quoting.obligation_rules import OBLIGATION_RULES, ObligationRule, in_scope
+from quoting.validity import pull_ns
 from quoting.working import UNTOUCHED, Indices, WorkingQuotes
 
 Bools = npt.NDArray[np.bool_]
@@ -35,7 +36,7 @@ Bools = npt.NDArray[np.bool_]
 Answer = QuotesAcknowledged | QuotesCanceled | OrderFilled | VenueProtectionTripped | VenueStatusChanged
 
 _ANSWERS: Final = (QuotesAcknowledged, QuotesCanceled, OrderFilled, VenueProtectionTripped, VenueStatusChanged)
-_VERSION: Final = 1
+_VERSION: Final = 2
 _NS: Final = 1_000_000_000
 _NOTHING: Final[tuple[Event, ...]] = ()
 _NO_LIMIT: Final = np.iinfo(np.int64).max
@@ -178,7 +179,8 @@ class Obligations:
         measured = sorted({venue for role in roles.values() for venue in role})
         self._chain = chain
         self._cadence_ns = round(settings.cadence_s * _NS)
-        self._pull_ns = round(pull_before_close_s * _NS)
+        self._pull_before_close_s = pull_before_close_s
+        self._pull_ns = 0
         self._working = WorkingQuotes(measured, len(chain))
         self._accounts: list[_Account] = []
         for name, role in roles.items():
@@ -242,6 +244,7 @@ class Obligations:
         self._book(event.ts_event)
         was_open, self._is_open = self._is_open, event.state == "open"
         self._close_ts = event.close_ts
+        self._pull_ns = pull_ns(self._pull_before_close_s, event.open_ts, event.close_ts)
         if self._is_open and not was_open:
             self._booked_to = event.ts_event
             self._next_report = event.ts_event + self._cadence_ns
@@ -276,6 +279,7 @@ class Obligations:
             "accounts": [account.state() for account in self._accounts],
             "is_open": self._is_open,
             "close_ts": self._close_ts,
+            "pull_ns": self._pull_ns,
             "booked_to": self._booked_to,
             "next_report": self._next_report,
         })  # fmt: skip
@@ -290,5 +294,5 @@ class Obligations:
         self._working.restore(found["working"])
         for account, saved in zip(self._accounts, found["accounts"], strict=True):
             account.restore(saved)
-        self._is_open, self._close_ts = found["is_open"], found["close_ts"]
+        self._is_open, self._close_ts, self._pull_ns = found["is_open"], found["close_ts"], found["pull_ns"]
         self._booked_to, self._next_report = found["booked_to"], found["next_report"]

@@ -246,7 +246,7 @@ class Quoter:
     def _on_session(self, event: SessionChanged) -> Sequence[Event]:
         is_halted = event.state == "halted"
         is_closed = event.state != "open" and not is_halted
-        self._validity.close_ts = event.close_ts
+        self._validity.session(event.open_ts, event.close_ts)
         return self._latch(event, closed=is_closed or event.ts_event >= event.close_ts, halt=is_halted)
 
     def _on_reset(self, event: ResetProtection) -> Sequence[Event]:

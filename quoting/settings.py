@@ -115,9 +115,8 @@ class QuotingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         pull_before_close_s: Quotes are pulled so long before the scheduled close, seconds: what would trade after that
-            leaves no time to hedge it. At least an interval of the feed, whose last bar is known at the close only. The
-            default is 0.5 % of the shortest session of the year, where the strictest obligation of
-            `quoting.obligation_rules` leaves 10 % of the time; forecasts count it.
+            leaves no time to hedge it. At least an interval of the feed, whose last bar is known at the close only; at
+            most a twentieth of the session, so that obligations can be met. The default is 0.5 % of a half day.
 
     Raises:
         InputError: A value is out of range.

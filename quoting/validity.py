@@ -25,27 +25,33 @@ class Validity:
 
     Quotes rest on the underlying and on the theos; the older of the two counts. Up to one interval of the feed it is
     fresh. Then it is late: theos grow uncertain (`aged`), so that quotes widen and shrink. After `stale_intervals` it
-    is stale, and quotes are pulled. They are also pulled `pull_before_close_s` before the scheduled close.
+    is stale, and quotes are pulled. They are also pulled shortly before the scheduled close (`pull_ns`).
 
     Attributes:
         underlying_ts: Time of the last two-sided quote of the underlying, ns.
         theo_ts: Time of the last theos, ns.
         close_ts: Scheduled close, ns; 0 before it is known, when all is closed.
+        pull_ts: When quotes are pulled before it, ns.
     """
 
     def __init__(self, settings: QuotingSettings) -> None:
         self.underlying_ts = self.theo_ts = NEVER
-        self.close_ts = 0
+        self.close_ts = self.pull_ts = 0
         self._interval_ns = round(settings.feed_interval_s * _NS)
         self._stale_ns = round(settings.stale_s * _NS)
-        self._pull_ns = round(settings.pull_before_close_s * _NS)
+        self._pull_before_close_s = settings.pull_before_close_s
+
+    def session(self, open_ts: int, close_ts: int) -> None:
+        """Take over the hours of the session, ns."""
+        self.close_ts = close_ts
+        self.pull_ts = close_ts - pull_ns(self._pull_before_close_s, open_ts, close_ts)
 
     def latches(self, ts: int) -> dict[str, bool]:
         """What time alone sets and releases at that moment. Nothing opens a session but the word of the market."""
         if ts >= self.close_ts:
             return {"closed": True, "closing": False}
         is_stale = ts - min(self.underlying_ts, self.theo_ts) > self._stale_ns
-        return {"closing": ts >= self.close_ts - self._pull_ns, "stale": is_stale}
+        return {"closing": ts >= self.pull_ts, "stale": is_stale}
 
     def unseen_s(self, ts: int) -> float:
         """For how long the underlying or the theos are overdue, seconds; 0 while they are fresh."""
@@ -58,16 +64,28 @@ class Validity:
     def next_change(self, ts: int) -> int:
         """When a latch of time alone will change after `ts`, ns: stale, near the close, closed."""
         stale_ts = min(self.underlying_ts, self.theo_ts) + self._stale_ns + 1
-        return _first((stale_ts, self.close_ts - self._pull_ns, self.close_ts), ts)
+        return _first((stale_ts, self.pull_ts, self.close_ts), ts)
 
     def state(self) -> dict[str, Any]:
         """What a snapshot keeps."""
-        return {"underlying_ts": self.underlying_ts, "theo_ts": self.theo_ts, "close_ts": self.close_ts}
+        return {name: getattr(self, name) for name in _STATE}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
-        self.underlying_ts, self.theo_ts = state["underlying_ts"], state["theo_ts"]
-        self.close_ts = state["close_ts"]
+        for name in _STATE:
+            setattr(self, name, state[name])
+
+
+_STATE: Final = ("underlying_ts", "theo_ts", "close_ts", "pull_ts")
+
+
+def pull_ns(pull_before_close_s: float, open_ts: int, close_ts: int) -> int:
+    """How long before the close quotes are pulled, ns: as asked for, at most a twentieth of the session.
+
+    The strictest time that `quoting.obligation_rules` asks for is 90 %, so that half of what it leaves stays for halts
+    and trips.
+    """
+    return min(round(pull_before_close_s * _NS), (close_ts - open_ts) // 20)
 
 
 def _first(moments: tuple[int, ...], ts: int) -> int:

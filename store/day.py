@@ -167,6 +167,7 @@ class Day:
             raise DataError("a second chain: a day holds one underlying", underlying=event.underlying)
         self.chain = chain = Chain(event.underlying, dt.date.fromisoformat(event.trade_date), event.contracts)
         self.names.list_chain(chain)
+        self.expiring = ExpiringToday(chain)
         self._set_up(len(chain), chain.multiplier.tolist())
         for index, contract in enumerate(chain.contracts):
             self.ledger.contracts.add(
@@ -198,11 +199,13 @@ class Day:
             self.imported[contract] += quantity
         self.imported[STOCK] += event.stock
         self.positions.update(self.imported)
+        self.expiring.apply(event)
 
     # --- market and valuation -----------------------------------------------------------------------------------------
     def _move(self, event: Event) -> None:
         self.meter.until(self.clock)
         self.market.apply(event)
+        self.expiring.apply(event)
         self.meter.changed()
 
     def _quote_underlying(self, event: e.UnderlyingUpdated) -> None:
@@ -262,6 +265,7 @@ class Day:
     # --- what we hold -------------------------------------------------------------------------------------------------
     def _position(self, event: e.PositionChanged) -> None:
         self.positions[event.contract] = event.quantity
+        self.expiring.apply(event)
 
     def _settle(self, event: e.PositionSettled) -> None:
         self.settled[event.contract] -= event.quantity
@@ -286,6 +290,7 @@ class Day:
             event.gamma,
             event.vega,
             event.theta,
+            *self.expiring.net(),
             event.option_delta,
             event.cause,
         )
@@ -295,7 +300,8 @@ class Day:
         self.ledger.pnl.add(event.ts_event, event.total, *parts, event.cash, event.stock, event.open_contracts)
 
     def _hedge(self, event: e.HedgeDecided) -> None:
-        self.ledger.hedges.add(event.ts_event, event.net_delta, event.band, event.target, event.quantity)
+        row = (event.net_delta, event.band, event.target, event.quantity, event.reason)
+        self.ledger.hedges.add(event.ts_event, *row)
 
     def _breach(self, event: e.LimitBreached) -> None:
         self.ledger.breaches.add(event.ts_event, event.check, event.subject, event.value, event.limit, event.count)

@@ -11,6 +11,14 @@ from store.rows import FLAG, FLOAT, INDEX, INT, TEXT, TS, Rows
 
 STOCK_NOTE: Final = "`symbol` is the OSI symbol, or that of the underlying where `contract` is -1."
 
+DEFINITIONS: Final = {
+    "edge_to_theo": "Price of a fill against the theo that stood just before it, on which the quote was made; of stock, "
+    "against the middle of its quote.",
+    "pnl.spread": "Price of an option fill against its mark when the fill is booked. Minute bars report fills after the "
+    "minute's move is in the mark, so it is the edge to theo less that move.",
+}
+"""Two figures of what a fill earned that are easily taken for each other."""
+
 
 class Ledger:
     """The tables as attributes; `tables()` gives them by name."""
@@ -31,9 +39,9 @@ class Ledger:
             },
         )
         self.fills = Rows(
-            "One execution of ours. Edge and markouts are dollars per share, positive is good for us; `hedged` takes "
-            "out delta times the move of the underlying. theo, mid, delta and spot stood just before the fill. Null: "
-            f"no two-sided NBBO then, or after the close. {STOCK_NOTE}",
+            f"One execution of ours. `edge_to_theo`: {DEFINITIONS['edge_to_theo']} It and the markouts are dollars per "
+            "share, positive is good for us; `hedged` takes out delta times the move of the underlying. theo, mid, delta "
+            f"and spot stood just before the fill. Null: no two-sided NBBO then, or after the close. {STOCK_NOTE}",
             {
                 "ts": TS,
                 "fill_id": TEXT,
@@ -54,7 +62,7 @@ class Ledger:
                 "mid": FLOAT,
                 "delta": FLOAT,
                 "spot": FLOAT,
-                "edge": FLOAT,
+                "edge_to_theo": FLOAT,
                 **{f"markout_{horizon}m": FLOAT for horizon in HORIZONS},
                 **{f"hedged_{horizon}m": FLOAT for horizon in HORIZONS},
             },
@@ -150,15 +158,17 @@ class Ledger:
             "gamma": FLOAT,
             "vega": FLOAT,
             "theta": FLOAT,
+            "gamma_expiring": FLOAT,
+            "theta_expiring": FLOAT,
         }
         self.exposures = Rows(
             "Net Greeks of the position at each change: delta in shares, gamma in shares per dollar, vega in dollars "
-            "per 1.00 of volatility, theta in dollars per year.",
+            "per 1.00 of volatility, theta in dollars per year. `expiring` is the part of contracts that expire today.",
             {"ts": TS, **greeks, "option_delta": FLOAT, "cause": TEXT},
         )
         self.greeks_net = Rows("Net Greeks of the position, last of each minute.", {"minute": TS, **greeks})
         self.pnl = Rows(
-            "P&L since the import. The parts add up to `total`.",
+            f"P&L since the import. The parts add up to `total`. `spread`: {DEFINITIONS['pnl.spread']}",
             {
                 "ts": TS,
                 "total": FLOAT,
@@ -169,8 +179,8 @@ class Ledger:
             },
         )
         self.hedges = Rows(
-            "The hedger left its band. Shares.",
-            {"ts": TS, "net_delta": FLOAT, "band": FLOAT, "target": FLOAT, "quantity": INT},
+            "The hedger left its band. Shares. With a reason and no quantity: what it could not hedge by the close.",
+            {"ts": TS, "net_delta": FLOAT, "band": FLOAT, "target": FLOAT, "quantity": INT, "reason": TEXT},
         )
         self.forwards = Rows(
             "Forwards and discounts from put-call parity.",

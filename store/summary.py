@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from store.fills import HORIZONS, Fill, good, kinds, markout_statistics
-from store.ledger import PARTS
+from store.ledger import DEFINITIONS, PARTS, Ledger
 from store.record import RunRecord
 
 LABEL: Final = "simulated fills on minute NBBO: no claim of profit rests on them"
@@ -52,11 +52,13 @@ def summarize(record: RunRecord) -> dict[str, Any]:
             "positions": {row["symbol"]: row["quantity"] for row in positions if row["quantity"]},
             "positions_equal_fills": all(row["quantity"] == row["recount"] for row in positions),
             "exposure": _at_the_end(day.ledger.exposures.last()),
+            "unhedged": unhedged(day.ledger, day.close_ts),
             "pnl": {"total": last.get("total"), **{part: last.get(part) for part in PARTS}},
             "crossed_own_quotes": record.quotes.crossed_own_quotes,
             "gate_bypasses": facts.gate_bypasses,
+            "definitions": DEFINITIONS,
             "quality": msgspec.structs.asdict(record.quotes),
-            "edge": {kind: _edge([fill for fill in fills if fill.kind == kind]) for kind in kinds(fills)},
+            "edge_to_theo": {kind: _edge([fill for fill in fills if fill.kind == kind]) for kind in kinds(fills)},
             "markouts": {
                 kind: {
                     f"{horizon}m": msgspec.structs.asdict(markout_statistics(chosen, horizon)) for horizon in HORIZONS
@@ -84,13 +86,48 @@ def percentiles(samples: tuple[float, ...]) -> dict[str, float]:
     return {"count": len(values), **dict(zip(QUANTILES, found.tolist(), strict=True))}
 
 
+def unhedged(ledger: Ledger, close_ts: int) -> list[dict[str, Any]]:
+    """Return what net delta the day ended with, in parts, each with the reason why it was not hedged.
+
+    The parts add up to the net delta of the last exposure, settlement included: what the hedger stated when the session
+    closed; what was filled after it, when the stock could not be traded any more; and what is left to the settlement
+    price, or to the band inside which nothing is hedged. Parts of less than a share are left out.
+
+    Args:
+        ledger: The tables of the day.
+        close_ts: Scheduled close, ns; 0 where no session was announced.
+
+    Returns:
+        Nothing before the close.
+    """
+    exposures, marked = ledger.exposures, ledger.pnl.last()
+    if not close_ts or marked is None or marked["ts"] < close_ts or not len(exposures):
+        return []
+    delta = exposures.column("delta")
+    late = [
+        place
+        for place, (ts, cause) in enumerate(zip(exposures.column("ts"), exposures.column("cause"), strict=True))
+        if ts >= close_ts and cause == "fill"
+    ]
+    filled = delta[-1] - delta[late[0] - 1] if late and late[0] else 0.0
+    stated = [row for row in ledger.hedges.records() if row["ts"] >= close_ts and row["reason"]]
+    known = stated[-1]["net_delta"] if stated else 0.0
+    rest = "settlement price" if stated else "inside the band of the closing hedge"
+    parts = [
+        (known, stated[-1]["reason"] if stated else ""),
+        (filled, "filled after the close"),
+        (delta[-1] - known - filled, rest),
+    ]
+    return [{"delta": shares, "reason": reason} for shares, reason in parts if abs(shares) >= 1.0]
+
+
 def _at_the_end(row: dict[str, Any] | None) -> dict[str, float]:
     """Net Greeks that the day ended with; what expired is settled."""
     return {name: (row or {}).get(name, 0.0) for name in ("stock", "delta", "gamma", "vega", "theta")}
 
 
 def _edge(fills: list[Fill]) -> dict[str, float]:
-    """Edge against our value just before the fill: dollars per share, and dollars in all."""
+    """Edge to theo of fills: dollars per share, and dollars in all."""
     edges = np.array([fill.edge for fill in fills])
     weights = np.array([fill.quantity * fill.multiplier for fill in fills])
     known = np.isfinite(edges)

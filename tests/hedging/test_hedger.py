@@ -13,9 +13,10 @@ from domain import events as e
 from domain.errors import DataError, InputError
 from domain.stage import Stage
 from hedging.hedge_in_flight import TERMINAL
-from hedging.hedger import hedge_to_band, hedge_to_zero
 from hedging.settings import HedgerSettings
+from hedging.sizing import hedge_to_band, hedge_to_zero
 from risk.limits import Limits
+from risk.settlement import settle
 from routing import order_state
 
 if TYPE_CHECKING:
@@ -113,12 +114,41 @@ def test_every_child_must_end_and_an_unknown_one_is_waited_for(desk: Desk) -> No
     first, second = desk.route(request, children=2)
     desk.end(first, "canceled")
     desk.end(second, "unknown")
-    for _ in range(60):
+    for _ in range(desk.settings.timeout_ms // 1_000 - 1):
         desk.later()
         assert not any(isinstance(event, c.RequestOrder) for event in desk.timer())
         assert desk.exposure() == []
     desk.end(second, "canceled")
     assert len(desk.later().exposure()) == 1
+
+
+def test_only_what_an_unknown_order_cannot_have_done_is_hedged_without_it(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    first, second = desk.route(request, children=2)
+    desk.end(first, "canceled")
+    desk.end(second, "unknown")
+    told = desk.later(20 * SECOND).timer()
+    assert [type(event) for event in told] == [e.ReconciliationNeeded]
+    (again,) = (event for event in desk.later().timer() if isinstance(event, c.RequestOrder))
+    in_doubt = request.quantity // 2
+    assert (again.side, again.quantity) == ("sell", request.quantity - in_doubt)
+    desk.settle([again])
+    assert desk.later().exposure() == []  # either nothing is left to do, or the unknown order has done it
+
+    desk.fill(second, request, 50)  # it had done a part
+    desk.end(second, "canceled")
+    (rest,) = desk.later().exposure()
+    assert rest.quantity == in_doubt - 50
+
+
+def test_a_request_that_nobody_answers_blocks_no_more_than_itself(desk: Desk) -> None:
+    (request,) = desk.exposure(400.0)
+    desk.later(20 * SECOND).timer()
+    assert desk.later().exposure(400.0) == []
+    (more,) = desk.later().exposure(450.0)
+    assert (more.side, more.quantity) == ("sell", 50)
+    assert desk.later(20 * SECOND).exposure(-450.0) == []
+    assert request.request_id != more.request_id
 
 
 def test_a_hedge_without_an_outcome_is_reported_once_and_never_resent(desk: Desk) -> None:
@@ -204,6 +234,104 @@ def test_flatten_takes_the_band_away_until_quoting_resumes(desk: Desk) -> None:
     desk.settle(desk.later().exposure(13.0))
     desk.apply(c.ResumeQuoting(**desk.head, user="ann", reason="test"))
     assert desk.later().exposure(18.0) == []
+
+
+@pytest.mark.parametrize("why", ["flatten", "close"])
+def test_neither_a_flatten_nor_the_close_waits_for_a_long_pause(desk: Desk, why: str) -> None:
+    requests = desk.exposure(400.0)
+    for _ in range(40):
+        for request in requests:
+            desk.refuse(request)
+        requests = [event for event in desk.later().timer() if isinstance(event, c.RequestOrder)]
+    assert requests == []
+    if why == "close":
+        desk.now = desk.close - 60 * SECOND
+        requests = desk.exposure()
+    else:
+        requests = desk.apply(c.Flatten(**desk.head, user="ann", reason="test"))
+    asked = []
+    for second in range(10):
+        for request in requests:
+            asked.append(second)
+            desk.refuse(request)
+        requests = [event for event in desk.later().timer() if isinstance(event, c.RequestOrder)]
+    assert asked == list(range(10))  # and no faster than that
+
+
+# --- the close --------------------------------------------------------------------------------------------------------
+def test_before_the_close_the_band_gives_way_to_a_flat_book(desk: Desk) -> None:
+    desk.gamma, desk.now = 100.0, desk.close - 61 * SECOND
+    desk.exposure(0.0)
+    band = desk.hedger.band()
+    assert desk.exposure(band / 2) == []
+    (request,) = desk.later().exposure()
+    assert (request.side, request.quantity, request.intent) == ("sell", round(band / 2), c.Intent.HEDGE)
+    desk.settle([request])
+    assert desk.later().exposure(band / 2 + desk.settings.min_band * 0.9) == []
+
+
+def test_the_band_stays_to_the_end_where_no_closing_hedge_is_wanted() -> None:
+    from tests.hedging.conftest import Desk
+
+    desk = Desk(closing_s=0.0)
+    desk.gamma, desk.now = 100.0, desk.close - SECOND
+    desk.exposure(0.0)
+    assert desk.exposure(desk.hedger.band() - 1) == []
+
+
+@given(
+    held=st.lists(st.integers(-40, 40), min_size=6, max_size=6),
+    deltas=st.lists(st.floats(0, 1), min_size=6, max_size=6),
+    spot=st.floats(90, 110),
+    others=st.floats(-2_000, 2_000),
+)
+def test_after_settlement_net_delta_is_inside_the_closing_band(
+    held: list[int], deltas: list[float], spot: float, others: float
+) -> None:
+    from tests.hedging.conftest import CHAIN, Desk
+
+    desk = Desk()
+    desk.now, desk.spot = desk.close - 60 * SECOND, spot
+    today = list(range(6))
+    desk.greeks({i: deltas[i] * float(CHAIN.sign[i]) for i in today})
+    for i in today:
+        desk.hold(i, held[i])
+    model = sum(held[i] * 100 * deltas[i] * float(CHAIN.sign[i]) for i in today)
+    desk.settle(desk.exposure(others + model))
+    for _ in range(59):
+        desk.settle(desk.later().exposure())
+    settled = [settle(CHAIN.contracts[i], held[i], round(spot * 10_000)) for i in today if held[i]]
+    after = others + sum(one.shares for one in settled if one is not None) + desk.shares
+    assert abs(after) <= desk.settings.min_band + 1e-6
+    assert desk.hand_over() is None
+
+
+REASONS: list[tuple[str, str]] = [
+    ("kill", "kill switch engaged"),
+    ("unknown", "outcome of a hedge not known"),
+    ("late price", "price known at the close only"),
+    ("refused", "hedges refused"),
+    ("late", "no time left"),
+]
+
+
+@pytest.mark.parametrize(("what", "reason"), REASONS)
+def test_what_could_not_be_hedged_by_the_close_is_stated_with_its_reason(desk: Desk, what: str, reason: str) -> None:
+    desk.now = desk.close - 30 * SECOND
+    if what == "kill":
+        desk.apply(e.KillSwitchEngaged(**desk.head, user="ann", reason="test"))
+    if what == "late price":
+        desk.now = desk.close
+    requests = desk.exposure(400.0)
+    if what == "refused":
+        desk.refuse(requests[0])
+    elif what == "late":
+        (name,) = desk.route(requests[0])
+        desk.end(name, "canceled")
+    desk.now = desk.close
+    stated = desk.hand_over()
+    assert stated is not None
+    assert (stated.net_delta, stated.quantity, stated.reason) == (400.0, 0, reason)
 
 
 def test_an_exposure_that_is_not_finite_changes_nothing(desk: Desk) -> None:

@@ -36,7 +36,7 @@ class World:
         chain = Chain("XYZ", dt.date(2015, 12, 24), [contract])
         ticks = {"XYZ": NICKEL_DIME}
         self.now = OPEN
-        self.hedger = Hedger(HedgerSettings(risk_aversion=1e-3, max_band=300.0), "XYZ")
+        self.hedger = Hedger(HedgerSettings(risk_aversion=1e-3, max_band=300.0), chain)
         self.book = OrderBook(chain, "XYZ")
         self.router = Router(chain, ticks, SIMULATED, PARTY, RouterSettings(), "20151224", "0")
         self.venues = {
@@ -141,14 +141,19 @@ def test_repeated_and_late_reports_change_nothing(deltas: list[float], seed: int
 
 @settings(max_examples=25)
 @given(deltas=deltas, seed=st.integers(0, 1_000), drop=st.floats(0.05, 1.0))
-def test_while_an_outcome_is_unknown_nothing_more_is_sent(deltas: list[float], seed: int, drop: float) -> None:
+def test_whatever_unknown_orders_did_no_order_moves_net_delta_past_zero(
+    deltas: list[float], seed: int, drop: float
+) -> None:
     world = World(Misbehaviour(drop_rate=drop), seed)
     for delta in deltas * 5:
-        before = len(world.sent)
-        waits = any(order.state not in TERMINAL for order in world.book.orders.values())
+        before, shares = len(world.sent), world.shares
+        unknown = [order for order in world.book.orders.values() if order.state not in TERMINAL]
+        left = [(1 if order.side == "buy" else -1) * order.leaves for order in unknown]
         world.second(delta)
-        if waits:
-            assert len(world.sent) == before
+        for place, order in enumerate(world.sent[before:], before):
+            bounds = [delta + shares + sum(part for part in left if part * way > 0) for way in (-1, 1)]
+            sent = (1 if order.side == "buy" else -1) * sum(o.quantity for o in world.sent[before : place + 1])
+            assert all(bound * sent < 0 and abs(sent) <= abs(bound) for bound in bounds)
     assert len({order.clordid for order in world.sent}) == len(world.sent)
 
 
