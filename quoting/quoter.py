@@ -50,7 +50,7 @@ from quoting.settings import QuotingSettings
 from quoting.shown import Shown
 from quoting.validity import Validity, aged
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _NS: Final = 1_000_000_000
 _NOTHING: Final[tuple[Event, ...]] = ()
 
@@ -153,8 +153,8 @@ class Quoter:
         ts = event.ts_event
         if ts < self._next_look:
             return _NOTHING
-        # A venue did not answer in time: nobody knows what stands there. Purge it, and try again later.
-        silent = self._shown.forget_silent(ts - self._silence_ns, ts + self._backoff_ns)
+        # A venue did not answer in time: nobody knows what stands there. Purge it, until it confirms.
+        silent = self._shown.forget_silent(ts, self._silence_ns)
         result: list[Event] = [self._cancel(event, venue, (), "no answer") for venue in silent]
         is_pass_due = ts >= self._next_pass
         if is_pass_due:
@@ -219,8 +219,8 @@ class Quoter:
         number = self._identifiers.cancel_number(event.cancel_id)
         if number < 0:
             self._shown.canceled(event.venue, event.contracts)
-        else:
-            self._shown.cancel_answered(event.venue, number)
+        elif self._shown.cancel_answered(event.venue, number):
+            return self._freshen(event, is_pass_due=True)
         return _NOTHING
 
     def _on_venue_protection(self, event: VenueProtectionTripped) -> Sequence[Event]:
@@ -350,7 +350,7 @@ class Quoter:
 
     def _plan(self, ts: int) -> None:
         """Note when a timer will have something to do: a pass, what time alone changes, a venue that is silent."""
-        silence = self._shown.awaiting_since + self._silence_ns
+        silence = self._shown.silent_from(self._silence_ns)
         self._next_look = min(self._next_pass, silence, self._validity.next_change(ts))
 
     # --- state --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from domain.commands import Side
 from domain.frames import QuoteRefusalFrame
 from quoting.ladder import Ladder, Mask, Units, innermost
+from quoting.unanswered import Silence
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,6 +50,7 @@ class Shown:
         self.book = Ladder.empty(*shape)
         self.is_up = np.ones(len(venues), dtype=np.bool_)
         self.is_protected = np.zeros(len(venues), dtype=np.bool_)
+        self._silence = Silence(len(venues))
         self.away_until: Ints = np.zeros(shape, dtype=np.int64)
         self.last_away = 0
         self._written_by: Ints = np.zeros(shape, dtype=np.int64)
@@ -66,16 +68,19 @@ class Shown:
 
     def open_entries(self, ts: int) -> Mask | None:
         """Where quotes may be shown, (venues, n); None where that is everywhere."""
-        is_everywhere = self.is_up.all() and not self.is_protected.any()
-        if is_everywhere and ts >= self.last_away:
+        is_open = self.is_up & ~self.is_protected & ~self._silence.is_silent
+        if is_open.all() and ts >= self.last_away:
             return None
-        entries: Mask = (self.is_up & ~self.is_protected)[:, None] & (self.away_until <= ts)
+        entries: Mask = is_open[:, None] & (self.away_until <= ts)
         return entries
 
-    @property
-    def awaiting_since(self) -> int:
-        """When the oldest message was sent that a venue has not answered, ns; far away where there is none."""
-        return min((awaiting[0].sent for awaiting in self._awaiting if awaiting), default=_FAR)
+    def silent_from(self, silence_ns: int) -> int:
+        """When a venue will have left a message without an answer for too long, ns; far away where none is awaited."""
+        return min((self._overdue(row, silence_ns) for row in range(len(self._awaiting))), default=_FAR)
+
+    def _overdue(self, row: int, silence_ns: int) -> int:
+        awaiting = self._awaiting[row]
+        return awaiting[0].sent + self._silence.wait(row, silence_ns) if awaiting else _FAR
 
     def release_protected(self) -> bool:
         """Venues whose protection tripped may be quoted at again. Returns whether there were any."""
@@ -88,6 +93,7 @@ class Shown:
         self.is_up[venue_row] = False
         self.clear(venue_row)
         self._awaiting[venue_row] = []
+        self._silence.lift(venue_row)
 
     def sent(self, book: Ladder, mask: Mask, number: int, ts: int) -> None:
         """Take over what was just sent: the entries of a mask, in the mass quote of that number."""
@@ -170,22 +176,27 @@ class Shown:
             if self.is_up[row]:
                 self._awaiting[row].append(_Awaited(-number, ts, 1))
 
-    def cancel_answered(self, venue: int, number: int) -> None:
-        """A venue did what a cancel of ours asked for. What was sent after it stands."""
-        if (row := self._row.get(venue)) is not None:
-            self._answered(row, -number, 1)
+    def cancel_answered(self, venue: int, number: int) -> bool:
+        """A venue did what a cancel of ours asked for. What was sent after it stands.
 
-    def forget_silent(self, before: int, until: int) -> list[int]:
-        """Venues that did not answer a message sent before a time: what stands there is unknown.
-
-        They are taken as empty and stay away until `until`; the caller purges them.
+        Returns:
+            Whether the venue was silent and has answered everything now: it may be quoted at again.
         """
-        silent = [row for row, awaiting in enumerate(self._awaiting) if awaiting and awaiting[0].sent <= before]
+        row = self._row.get(venue)
+        if row is None or not self._answered(row, -number, 1) or self._awaiting[row]:
+            return False
+        return self._silence.lift(row)
+
+    def forget_silent(self, ts: int, silence_ns: int) -> list[int]:
+        """Venues that did not answer a message in time: what stands there is unknown (`quoting.unanswered`).
+
+        They are taken as empty and get no quotes until a purge is confirmed; the caller purges them.
+        """
+        silent = [row for row in range(len(self._awaiting)) if self._overdue(row, silence_ns) <= ts]
         for row in silent:
             self.clear(row)
             self._awaiting[row] = []
-            self.away_until[row] = until
-            self.last_away = max(self.last_away, until)
+            self._silence.fall(row)
         return [int(self.venues[row]) for row in silent]
 
     def _answered(self, row: int, key: int, entries: int) -> bool:
@@ -224,6 +235,7 @@ class Shown:
             "price": self.book.price,
             "size": self.book.size,
             "awaiting": self._awaiting,
+            "silence": self._silence.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -231,6 +243,7 @@ class Shown:
         for name in _STATE:
             setattr(self, name, state[name])
         self.book = Ladder(state["price"], state["size"])
+        self._silence.restore(state["silence"])
         self._awaiting = [[_Awaited(*awaited) for awaited in awaiting] for awaiting in state["awaiting"]]
 
 

@@ -293,6 +293,74 @@ def test_nothing_is_shown_from_the_scheduled_close_on_even_if_nobody_says_so(fee
     assert not stage.apply(feed.session("open", close))
 
 
+def test_a_missing_minute_widens_and_does_not_pull_and_a_second_one_pulls(feed: Feed, clock: Clock) -> None:
+    stage, venues = quoter(feed, silence_s=1e6), Venues(feed)
+    venues.take([start(feed, stage)])
+    told: dict[int, list[Event]] = {}
+    widths = {}
+    for second in range(1, 152):
+        told[second] = list(stage.apply(timer(feed, clock(second))))
+        venues.take(told[second])
+        widths[second] = venues.book.price[:, ASK] - venues.book.price[:, BID]
+        both = (venues.book.size > 0).all(axis=1)
+        if second <= 150:
+            assert both.mean() > 0.9
+    assert not any(told[second] for second in range(1, 61))
+    assert only(told[61], PlaceQuotes)
+    atm = np.abs(feed.values()[1]) > 0.4
+    assert (widths[121][:, atm] > widths[60][:, atm]).all()
+    assert only(told[151], CancelQuotes).reason == "stale"
+
+    stage.apply(feed.spot_quote(clock(180)))
+    stage.apply(feed.nbbo(clock(180)))
+    stage.apply(feed.theos(clock(180)))
+    venues.take(stage.apply(feed.exposure(clock(180))))
+    assert (venues.book.price[:, ASK] - venues.book.price[:, BID] == widths[60]).all()
+
+
+LENGTH = 3_600  # seconds to the close, of a session of 12,600: quotes are pulled 60 seconds before it
+
+late_events = st.lists(
+    st.tuples(
+        st.floats(0, 130),
+        st.sampled_from(["timer", "tick", "pause", "resume", "halted", "open", "reset", "venue", "fill"]),
+    ),
+    max_size=25,
+)
+
+
+@given(late_events)
+def test_no_quote_is_placed_or_stands_in_the_last_minute(feed: Feed, path: list[tuple[float, str]]) -> None:
+    stage, venues = quoter(feed, mmp=MmpSettings(max_fills=2)), Venues(feed)
+    venues.take([start(feed, stage, LENGTH)])
+    pull, close = feed.noon + (LENGTH - 60) * feed.second, feed.noon + LENGTH * feed.second
+    heard = [(pull + round((after - 65) * feed.second), what) for after, what in path]
+    seconds = [(pull + second * feed.second, "timer") for second in range(-70, 62)]
+    for ts, what in sorted(heard + seconds):
+        events: list[Event] = [timer(feed, ts)]
+        if what == "tick":
+            events = [feed.spot_quote(ts), feed.nbbo(ts), feed.theos(ts, spot=750 + ts % 7), feed.exposure(ts)]
+        elif what in ("pause", "resume"):
+            events = [command(feed, PauseQuoting if what == "pause" else ResumeQuoting, ts)]
+        elif what in ("halted", "open") and ts < close:
+            events = [feed.session(what, ts, LENGTH)]  # type: ignore[arg-type]  # a state
+        elif what == "reset":
+            events = [command(feed, ResetProtection, ts)]
+        elif what == "venue":
+            up = VenueStatusChanged(**feed.head(ts), venue=2, is_up=True, reason="")
+            events = [up]
+        elif what == "fill":
+            events = [fill(feed, ts, 0, ATM, "buy", 1, 10_000)]
+        for event in events:
+            told = stage.apply(event)
+            if ts >= pull:
+                assert not [one for one in told if isinstance(one, PlaceQuotes)]
+            venues.take(told)
+        if ts >= pull:
+            assert not venues.book.size.any()
+    assert venues.agrees_with(stage)
+
+
 def test_old_nbbos_are_looked_at_again_by_the_timer(feed: Feed, clock: Clock) -> None:
     stage = quoter(feed, feed_interval_s=1e6, nbbo_fresh_s=60.0, stale_check_s=30.0, silence_s=1e6)
     start(feed, stage)
@@ -436,7 +504,9 @@ def test_a_venues_own_protection_is_purged_and_needs_the_reset(feed: Feed, clock
     assert set(only(events, PlaceQuotes).frame.venue.tolist()) == {2}
 
 
-def test_a_venue_that_does_not_answer_is_purged_and_tried_again(feed: Feed, clock: Clock) -> None:
+def test_a_venue_that_does_not_answer_is_purged_and_quoted_at_again_when_it_confirms_that(
+    feed: Feed, clock: Clock
+) -> None:
     stage = quoter(feed, silence_s=5.0, refusal_backoff_s=5.0)
     first = start(feed, stage)
     stage.apply(feed.acknowledged(0, first.quote_set_id, clock(1)))
@@ -445,8 +515,34 @@ def test_a_venue_that_does_not_answer_is_purged_and_tried_again(feed: Feed, cloc
     assert (cancel.venue, cancel.reason, cancel.ts_event) == (2, "no answer", clock(5))
     assert stage.shown.size[0].any()
     assert not stage.shown.size[1].any()
-    frame = only(stage.apply(feed.exposure(clock(11))), PlaceQuotes).frame
+    assert not [event for event in stage.apply(feed.exposure(clock(9))) if isinstance(event, PlaceQuotes)]
+    gone = QuotesCanceled(**feed.head(clock(9)), venue=2, cancel_id=cancel.cancel_id, contracts=(), reason="")
+    frame = only(stage.apply(gone), PlaceQuotes).frame
     assert set(frame.venue.tolist()) == {2}
+
+
+def test_purges_of_a_venue_that_stays_silent_are_repeated_with_a_growing_pause_and_nothing_is_quoted_there(
+    feed: Feed, clock: Clock
+) -> None:
+    stage = quoter(feed, silence_s=5.0, feed_interval_s=1e6, stale_check_s=1e6, pull_before_close_s=0.0)
+    first = start(feed, stage)
+    stage.apply(feed.acknowledged(0, first.quote_set_id, clock(1)))
+    events: list[Event] = []
+    for second in range(1, 200):
+        if second == 60:
+            fresh = quoter(feed, silence_s=5.0, feed_interval_s=1e6, stale_check_s=1e6, pull_before_close_s=0.0)
+            fresh.restore(stage.snapshot())
+            stage = fresh
+        events += stage.apply(timer(feed, clock(second)))
+    purges = [event for event in events if isinstance(event, CancelQuotes)]
+    assert [(purge.venue, purge.ts_event) for purge in purges] == [
+        (2, clock(second)) for second in (5, 10, 20, 40, 80, 160)
+    ]
+    assert not any((event.frame.venue == 2).any() for event in events if isinstance(event, PlaceQuotes))
+    late = QuotesCanceled(**feed.head(clock(200)), venue=2, cancel_id=purges[0].cancel_id, contracts=(), reason="")
+    assert not stage.apply(late), "an answer to an earlier purge is none to the last"
+    gone = QuotesCanceled(**feed.head(clock(201)), venue=2, cancel_id=purges[-1].cancel_id, contracts=(), reason="")
+    assert set(only(stage.apply(gone), PlaceQuotes).frame.venue.tolist()) == {2}
 
 
 def test_a_cancel_that_is_not_confirmed_is_repeated_until_it_is(feed: Feed, clock: Clock) -> None:
