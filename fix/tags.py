@@ -11,6 +11,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, Literal, Self
 
+from domain.events import QuoteRefusal
+
 Kind = Literal[
     "AMT",
     "BOOLEAN",
@@ -237,7 +239,7 @@ CODES: Final[dict[Tag, dict[str, str]]] = {
         "3": "over a limit",
         "4": "too late",
         "6": "duplicate",
-        "7": "crossed or too wide",
+        "7": "crossed",
         "8": "invalid price",
         "9": "not authorised",
         "99": "other, or several",
@@ -245,23 +247,7 @@ CODES: Final[dict[Tag, dict[str, str]]] = {
     Tag.QUOTE_RESPONSE_LEVEL: {"2": "acknowledge every message"},
     Tag.TRAD_SES_STATUS: {"2": "up", "3": "down"},
     Tag.QUOTE_ENTRY_REJECT_REASON: {
-        "1": "unknown contract",
-        "2": "crossed",
-        "3": "off tick",
-        "4": "size",
-        "5": "outside the collar",
-        "6": "stale",
-        "7": "no theoretical value",
-        "8": "would trade with ourselves",
-        "9": "restricted",
-        "10": "halted",
-        "11": "killed",
-        "12": "limit",
-        "13": "rate",
-        "14": "duplicate",
-        "15": "protection tripped",
-        "16": "venue",
-        "17": "too wide",
+        str(reason.value): reason.name.lower().replace("_", " ") for reason in QuoteRefusal
     },
     Tag.CXL_REJ_RESPONSE_TO: {"1": "cancel", "2": "replacement"},
     Tag.PARTY_ID_SOURCE: {"D": "proprietary"},
