@@ -54,7 +54,7 @@ class Market:
         self.floor = np.zeros(n)
         self.is_shown = np.zeros(n, dtype=np.bool_)
         self.half_width = np.full(n, np.nan)
-        self.base = np.zeros(n)
+        self.base: Floats = np.zeros(n)
         self.slope = np.zeros(n)
         self.updated = np.full(n, NEVER, dtype=np.int64)
 

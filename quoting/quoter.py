@@ -283,9 +283,10 @@ class Quoter:
         """Compute the whole chain once and send what differs, all venues in one command."""
         settings, shown, ts = self._settings, self._shown, event.ts_event
         self._next_pass = min(ts + self._check_ns, self._validity.late_after(ts))
+        value, market = aged(self._value, self._market, self._validity.unseen_s(ts), settings)
         wanted = target.quotes(
-            aged(self._value, self._validity.unseen_s(ts), settings.min_edge_errors),
-            self._market,
+            value,
+            market,
             self._exposure,
             multiplier=self._chain.multiplier,
             ticks=self._ticks,

@@ -80,6 +80,8 @@ class QuotingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         nbbo_fresh_s: Age up to which the NBBO of a contract is taken as new, seconds.
         stale_widening: Added to the factor on c for each further `nbbo_fresh_s` of age, up to `max_stale_widening`.
         max_stale_widening: Bound of that addition.
+        unseen_deviations: Standard deviations of what a contract can have moved while underlying or theos are late that
+            are added to the half spread.
         max_width: Widest quote that we want to show, dollars: obligations ask for 5. Edge and the market's other side
             come first, so that it is not a promise.
 
@@ -136,6 +138,7 @@ class QuotingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     nbbo_fresh_s: float = 300.0
     stale_widening: float = 0.25
     max_stale_widening: float = 2.0
+    unseen_deviations: float = 1.0
     max_width: float = 5.0
 
     size: int = 10
@@ -166,7 +169,7 @@ class QuotingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             _require(getattr(self, name) > 0, "must be positive", f"quoting.{name}", getattr(self, name))
         not_negative = (
             "min_edge_errors", "uncertainty_errors", "stale_widening", "max_stale_widening", "requote_ticks",
-            "refusal_backoff_s", "pull_before_close_s",
+            "refusal_backoff_s", "pull_before_close_s", "unseen_deviations",
         )  # fmt: skip
         for name in not_negative:
             _require(getattr(self, name) >= 0, "must not be negative", f"quoting.{name}", getattr(self, name))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from domain.price import PRICE_SCALE
-from quoting.market import NEVER
+from quoting.market import NEVER, Market
 from quoting.settings import QuotingSettings
 from quoting.target import Valuation
 
@@ -93,24 +93,27 @@ def _first(moments: tuple[int, ...], ts: int) -> int:
     return min((moment for moment in moments if moment > ts), default=_FAR)
 
 
-def aged(value: Valuation, unseen_s: float, min_edge_errors: float) -> Valuation:
-    """Theos as uncertain as they are when the market was not seen for a while.
+def aged(value: Valuation, market: Market, unseen_s: float, settings: QuotingSettings) -> tuple[Valuation, Market]:
+    """Theos and market as uncertain as they are when nothing was seen for a while.
 
-    A contract's own standard deviation over that time is added to the theo's error, as variances: nothing else is known
-    of where it went. What follows is what any uncertain theo brings: more edge, wider quotes, smaller sizes.
+    Who trades with us then may have seen what we have not. A contract's own standard deviation over that time is added
+    to the half spread, `unseen_deviations` times, and as a variance to the theo's error, which asks for more edge and
+    shrinks sizes.
 
     Args:
         value: Theos and Greeks of the chain; it is not changed.
+        market: Its NBBO and widths; it is not changed.
         unseen_s: Seconds of trading that were not seen.
-        min_edge_errors: Least distance to the theo in multiples of its error.
+        settings: See `QuotingSettings`.
 
     Returns:
-        The same value where nothing was missed.
+        Both as they are where nothing was missed.
     """
     if unseen_s <= 0.0:
-        return value
+        return value, market
     moved = value.deviation * (math.sqrt(unseen_s / _TRADING_YEAR_S) * PRICE_SCALE)
-    older = copy.copy(value)
+    older, wider = copy.copy(value), copy.copy(market)
     older.error = np.hypot(value.error, moved)
-    older.edge = np.maximum(value.edge, min_edge_errors * older.error)
-    return older
+    older.edge = np.maximum(value.edge, settings.min_edge_errors * older.error)
+    wider.base = market.base + settings.unseen_deviations * moved
+    return older, wider

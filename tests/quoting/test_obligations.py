@@ -238,6 +238,22 @@ def test_a_restored_monitor_answers_as_the_original(feed: Feed, before: list[Any
     assert original.snapshot() == restored.snapshot()
 
 
+@given(cut=st.integers(1, 3_500))
+def test_the_forecast_knows_that_quotes_are_pulled_before_the_close(feed: Feed, cut: int) -> None:
+    settings = ObligationSettings(roles={"role": ()}, cadence_s=1.0)
+    measured = Obligations(feed.chain, settings, (0,), (rule(),), pull_before_close_s=60.0)
+    measured.apply(feed.session("open", feed.noon))
+    measured.apply(cleared(feed, feed.noon, 1, 0, [1, 2], 1_000, 5))
+    measured.apply(feed.acknowledged(0, "Q1", feed.noon, accepted=2))
+    (early,) = measured.apply(TimerFired(**feed.head(feed.noon + cut * feed.second), timer="1s"))
+    pulled = feed.noon + (LENGTH - 60) * feed.second
+    measured.apply(QuotesCanceled(**feed.head(pulled), venue=0, cancel_id="C1", contracts=(), reason="closing"))
+    (final,) = measured.apply(feed.session("closed", feed.noon + LENGTH * feed.second))
+    assert isinstance(early, ObligationMeasured)
+    assert isinstance(final, ObligationMeasured)
+    assert early.forecast_share == pytest.approx(final.share)
+
+
 def test_it_is_a_stage_that_reports_at_its_cadence_and_at_the_close(feed: Feed) -> None:
     measured = stage(feed, RULES[0], cadence_s=60.0)
     assert isinstance(measured, Stage)

@@ -36,6 +36,7 @@ def test_defaults_are_valid_and_survive_encoding() -> None:
         ("feed_interval_s", 0.0),
         ("stale_intervals", 0.9),
         ("pull_before_close_s", -1.0),
+        ("unseen_deviations", -0.1),
         ("silence_s", 0.0),
     ],
 )
