@@ -13,6 +13,8 @@ from axiom.compose import SHARD, Composer
 from domain import events as e
 from domain.chain import Chain
 from domain.commands import STOCK
+from hedging.bands import half_width
+from hedging.settings import HedgerSettings
 from risk.positions import Positions
 from store.ledger import PARTS
 from streams.embedded import Outcome
@@ -142,6 +144,33 @@ def test_nothing_is_quoted_outside_the_session(day: Ran) -> None:
     sent = [event.ts_event for kind in (e.QuotesCleared, e.OrderCleared) for event in day.events(kind)]
     assert recording.open_ns <= min(sent)
     assert max(sent) < recording.close_ns
+
+
+def test_a_missing_minute_does_not_interrupt_quoting(day: Ran) -> None:
+    """The bar of the stock that closes at 12:30 is missing in the recording."""
+    changes = day.events(e.QuotingStateChanged)
+    assert [event.held_by for event in changes] == [("stale",), (), ("closing",), ("closed",)]
+    assert not day.events(e.ProtectionTripped)
+
+
+def test_no_quote_stands_into_the_last_bar(day: Ran) -> None:
+    pull = day.launch.recording.close_ns - 60_000_000_000
+    assert max(event.ts_event for event in day.events(e.QuotesCleared)) < pull
+    assert max(event.ts_event for event in day.events(e.OrderFilled) if event.is_quote) < pull + 1_000_000
+
+
+def test_the_book_is_handed_over_inside_the_no_trade_band_and_what_is_left_has_a_reason(day: Ran) -> None:
+    end = day.summary["exposure"]
+    quote = day.events(e.UnderlyingUpdated)[-1]
+    hedging = HedgerSettings()
+    cost = ((quote.ask - quote.bid) / 20_000 + hedging.fee) / (quote.ask / 10_000)
+    band = max(half_width(end["gamma"], quote.ask / 10_000, cost, hedging.risk_aversion), hedging.min_band)
+    assert abs(end["delta"]) <= band
+    parts = day.summary["unhedged"]
+    assert sum(part["delta"] for part in parts) == pytest.approx(end["delta"], abs=2.0)
+    assert {part["reason"] for part in parts} <= {
+        "price known at the close only", "settlement price", "inside the band of the closing hedge"
+    }  # fmt: skip
 
 
 def test_replay_gives_the_digest_of_the_day(day: Ran) -> None:
