@@ -27,6 +27,8 @@ from domain.events_base import Event
 ADDRESS_FILE: Final = "control.json"
 _TIMEOUT_S: Final = 10.0
 _MAX_LINE: Final = 65_536
+_MAX_TEXT: Final = 1_000
+"""Characters of a reason or a user's name: they are for people to read, in every table of commands."""
 
 COMMANDS: Final[dict[str, type[c.OperatorCommand]]] = {
     "kill": c.EngageKillSwitch,
@@ -53,6 +55,8 @@ def parse_command(request: dict[str, Any]) -> c.OperatorCommand:
     for field in ("user", "reason"):
         if not fields.get(field):
             raise InputError("an operator's command needs a user and a reason", field=field, value=fields.get(field))
+        if len(str(fields[field])) > _MAX_TEXT:
+            raise InputError(f"at most {_MAX_TEXT} characters", field=field, value=f"{str(fields[field])[:20]}…")
     unknown = sorted(set(fields) - set(kind.__struct_fields__))
     if unknown:
         raise InputError("unknown field", field=unknown[0], value=fields[unknown[0]])
@@ -99,8 +103,15 @@ class ControlServer:
             return
         refused = [output for output in outputs if isinstance(output, CommandRefused)]
         applied = [output for output in outputs if isinstance(output, CommandApplied)]
-        outcome = json.loads(encode((refused or applied)[0]).payload) if refused or applied else {}
-        reply.put({"applied": bool(applied) and not refused, "outcome": outcome, "events": len(outputs)})
+        result: dict[str, Any] = {"applied": bool(applied) and not refused, "outcome": {}, "events": len(outputs)}
+        if refused or applied:
+            result["outcome"] = json.loads(encode((refused or applied)[0]).payload)
+        else:
+            nobody = InputError("nothing here takes that", field="underlying", value=command.underlying)
+            result["error"] = str(nobody)
+        if refused:
+            result["error"] = refused[0].reason
+        reply.put(result)
 
     def close(self) -> None:
         """Stop listening and remove the address."""
@@ -138,8 +149,10 @@ def send_command(run_folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Send a command to the run of a folder and wait for its answer.
 
     Raises:
-        Unavailable: The run is not running.
+        InputError: The command is unknown, or a field is missing or wrong.
+        Unavailable: The run is not running, or does not answer.
     """
+    parse_command(request)  # the server will, too: but it need not be asked what is wrong here already
     address = run_folder / ADDRESS_FILE
     if not address.exists():
         raise Unavailable("the run is not running", run=run_folder.name)
@@ -150,6 +163,8 @@ def send_command(run_folder: Path, request: dict[str, Any]) -> dict[str, Any]:
             client.sendall(json.dumps(request).encode() + b"\n")
             answer: dict[str, Any] = json.loads(client.makefile("rb").readline(_MAX_LINE))
             return answer
+    except (ConnectionRefusedError, FileNotFoundError) as error:  # it was killed
+        raise Unavailable("the run is not running", run=run_folder.name) from error
     except (OSError, ValueError, KeyError) as error:
         raise Unavailable("the run does not answer", run=run_folder.name, error=str(error)) from error
 

@@ -39,6 +39,12 @@ class EndFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def finish(folder: RunFolder, launch: Launch, wall_s: float) -> dict[str, Any]:
     """Check the end of a run, then write facts, tables, summary and report; return the summary."""
+    write_facts(folder, launch, wall_s)
+    return rebuild(folder)
+
+
+def write_facts(folder: RunFolder, launch: Launch, wall_s: float) -> None:
+    """Check a run that ended or was stopped in order, and keep what its process knows: a report can be made of it."""
     run = launch.run
     facts = RunFacts(
         run=folder.path.name,
@@ -57,14 +63,13 @@ def finish(folder: RunFolder, launch: Launch, wall_s: float) -> dict[str, Any]:
         quote_entries=launch.outlet.quote_entries,
     )
     write_atomically(folder.facts, msgspec.json.format(msgspec.json.encode(end)))
-    return rebuild(folder)
 
 
 def rebuild(folder: RunFolder) -> dict[str, Any]:
     """Write tables, summary and report from the journal and the facts.
 
     Raises:
-        InputError: The run has not ended.
+        InputError: The run has neither ended nor been stopped in order.
     """
     try:
         end = msgspec.json.decode(folder.facts.read_bytes(), type=EndFacts)
@@ -76,6 +81,7 @@ def rebuild(folder: RunFolder) -> dict[str, Any]:
     summary["quote_messages"] = end.quote_messages
     summary["entries_per_message"] = round(end.quote_entries / max(end.quote_messages, 1), 1)
     summary["reconciliation_differences"] = record.day.counts["ReconciliationBroken"]
+    summary["is_interrupted"] = folder.interrupted.exists()
     summary["problems"] = [*end.problems, *_problems_of(summary)]
     write_report(folder.path, record)
     write_atomically(folder.summary, msgspec.json.format(msgspec.json.encode(summary)))

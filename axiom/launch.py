@@ -11,11 +11,12 @@ import structlog
 
 from axiom.compose import SHARD, Composer
 from axiom.imports import no_positions, read_positions
+from axiom.interrupts import operator
 from axiom.pace import MaxSpeed, Paced
 from axiom.runs import RunConfig, RunFolder
 from axiom.settings import Settings, from_json
 from domain.chain import Chain
-from domain.commands import OperatorCommand, PauseQuoting
+from domain.commands import PauseQuoting
 from domain.errors import DataError, InputError
 from domain.events import ChainListed, RunStarted
 from domain.metrics import Metrics
@@ -89,11 +90,6 @@ class Launch:
     def close(self) -> None:
         """Release the journal."""
         self.journal.close()
-
-
-def operator(kind: type[OperatorCommand], underlying: str, reason: str) -> OperatorCommand:
-    """A command that the runtime gives itself on behalf of the person who started it."""
-    return kind(ts_event=0, ts_init=0, underlying=underlying, user="runtime", reason=reason)
 
 
 def start(folder: RunFolder, control: Control, sinks: Sequence[Sink] = (), metrics: Metrics | None = None) -> Launch:

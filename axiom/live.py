@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -65,7 +66,8 @@ class LiveView:
     ) -> None:
         """Stop drawing."""
         if self._is_shown:
-            self._live.stop()
+            with contextlib.suppress(OSError):
+                self._live.stop()
 
     def on_input(self, source: str, event: Event, outputs: Sequence[Event]) -> None:  # noqa: ARG002  # the sink protocol
         """Take in one input and what came of it."""
@@ -79,7 +81,10 @@ class LiveView:
             self.state.take(output)
         if time.monotonic() - self._drawn > _REFRESH_S:
             self._drawn = time.monotonic()
-            self._live.update(self.render(), refresh=True)
+            try:
+                self._live.update(self.render(), refresh=True)
+            except OSError:  # the terminal is gone: the run goes on
+                self._is_shown = False
 
     def _count(self, event: Event) -> None:
         metrics = self._metrics

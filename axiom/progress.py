@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -25,4 +26,5 @@ class ProgressLines:
         done = min((event.ts_event - self._open_ns) // self._step_ns, _STEPS)
         if done > self._done:
             self._done = done
-            sys.stderr.write(f"{done * 100 // _STEPS:3d} % {clock_of(event.ts_event)}\n")
+            with contextlib.suppress(OSError):  # nobody reads it any more: the run goes on
+                sys.stderr.write(f"{done * 100 // _STEPS:3d} % {clock_of(event.ts_event)}\n")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +20,7 @@ CONFIG: Final = "run.json"
 SUMMARY: Final = "summary.json"
 FACTS: Final = "facts.json"
 _KEPT_SNAPSHOTS: Final = 3
+_PATIENCE_S: Final = 0.05
 _NAME: Final = re.compile(r"(?!last$)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
@@ -51,20 +56,26 @@ class RunFolder:
         self.facts = path / FACTS
         self.report = path / "report.html"
         self.interrupted = path / "interrupted"
+        self.paused = path / "paused"
+        self._lock = path / "lock"
 
     @classmethod
     def create(cls, root: Path, config: RunConfig) -> RunFolder:
         """A new folder that holds the configuration.
 
         Raises:
-            InputError: A run of this name exists, or the name is none for a folder. `last` means the newest.
+            InputError: A run of this name exists, or `root` cannot hold it, or the name is none for a folder. `last` is
+                none: it means the newest.
         """
         if not _NAME.fullmatch(config.run):
             raise InputError("a run is named by letters, digits, '.', '_' and '-'", field="id", value=config.run)
         folder = cls(root / config.run)
-        if folder.path.exists():
-            raise InputError("run exists already", field="run", value=config.run)
-        folder.snapshots.mkdir(parents=True)
+        try:
+            if folder.path.exists():
+                raise InputError("run exists already", field="run", value=config.run)
+            folder.snapshots.mkdir(parents=True)
+        except OSError as error:
+            raise InputError("runs cannot be kept there", field="runs", value=str(root), error=str(error)) from error
         write_atomically(folder.path / CONFIG, msgspec.json.format(msgspec.json.encode(config), indent=2))
         return folder
 
@@ -84,6 +95,38 @@ class RunFolder:
             if (path / CONFIG).exists():
                 return cls(path)
         raise InputError("no such run", field="run", value=name, looked_in=str(root))
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Be the only process that drives the run. The claim ends with the block, or with the process, however it dies.
+
+        Raises:
+            InputError: Another process drives it.
+        """
+        with self._lock.open("a+", encoding="ascii") as file:
+            for patience in (True, True, False):  # `is_alive` of somebody may hold it for an instant
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if not patience:
+                        raise InputError("another process drives the run", field="run", value=self.path.name) from error
+                    time.sleep(_PATIENCE_S)
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def is_alive(self) -> bool:
+        """Whether a process drives the run."""
+        try:
+            with self._lock.open(encoding="ascii") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
 
     def config(self) -> RunConfig:
         """What the run was asked to do.

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from domain.codec import Encoded, decode
-from domain.errors import DataError, InputError, JournalCorrupt
+from domain.errors import DataError, InputError, JournalCorrupt, Unavailable
 from domain.events_base import Event
 from domain.metrics import Metrics, NoMetrics
 
@@ -107,6 +107,7 @@ class JournalWriter:
 
         Raises:
             InputError: A record is longer than a reader accepts. Nothing was written.
+            Unavailable: The disk is full or gone. What stands there of the records is cut when the run is resumed.
         """
         if (longest := max((len(message.payload) for message in messages), default=0)) > MAX_PAYLOAD:
             raise InputError("journal record is too long", field="payload", value=longest, limit=MAX_PAYLOAD)
@@ -140,13 +141,16 @@ class JournalWriter:
         return b"".join((head, schema, origin, message.payload))
 
     def _write(self, data: bytes) -> None:
-        if self._size >= self._segment_bytes:
-            self._roll()
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._file, view) :]
-        if self._fsync:
-            os.fsync(self._file)
+        try:
+            if self._size >= self._segment_bytes:
+                self._roll()
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file, view) :]
+            if self._fsync:
+                os.fsync(self._file)
+        except OSError as error:
+            raise Unavailable("journal cannot be written", folder=str(self._folder), error=str(error)) from error
         self._size += len(data)
         self._metrics.count("journal.bytes", len(data))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,9 @@ from streams.digest import Digest
 from streams.journal import Kind, Record
 from streams.shard import Shard
 from streams.topology import PINNED_SCHEMAS
+
+_SHOWN: Final = 160
+"""Characters of a value that the explanation of a difference shows: all settings are one value."""
 
 Group = tuple[Record, list[Record]]
 """An input record and the records of what came of it."""
@@ -145,8 +148,23 @@ def _explain(first: Event, second: Event) -> str:
             if text:
                 return f"{type(first).__name__} at {first.ts_event}: {text}"
         elif msgspec.json.encode(mine) != msgspec.json.encode(theirs):
-            return f"{type(first).__name__} at {first.ts_event}: {name} {mine!r} against {theirs!r}"
+            shown, against = _apart(repr(mine), repr(theirs))
+            return f"{type(first).__name__} at {first.ts_event}: {name} {shown} against {against}"
     return f"{type(first).__name__} at {first.ts_event}: equal but for its encoding"
+
+
+def _apart(first: str, second: str) -> tuple[str, str]:
+    """Two texts as they are, or where they are long, what stands around the first character that differs."""
+    pairs = enumerate(zip(first, second, strict=False))
+    at = next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(first), len(second)))
+    begin = max(at - _SHOWN // 2, 0)
+
+    def around(text: str) -> str:
+        if len(text) <= _SHOWN:
+            return text
+        return f"{'…' if begin else ''}{text[begin : begin + _SHOWN]}{'…' if begin + _SHOWN < len(text) else ''}"
+
+    return around(first), around(second)
 
 
 def _explain_frame(mine: Frame, theirs: Frame) -> str:

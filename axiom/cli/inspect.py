@@ -14,7 +14,6 @@ import typer
 from axiom.cli.options import AsJson, RunName, RunsRoot
 from axiom.compose import SHARD, Composer
 from axiom.console import print_json, say
-from axiom.control import ADDRESS_FILE
 from axiom.doctor import examine
 from axiom.finish import rebuild
 from axiom.runs import ROOT, RunFolder
@@ -100,14 +99,14 @@ def tail_command(
     run: RunName = "last",
     topic: Annotated[str, typer.Argument(help="Topic, or the end of its name: greeks, fills, pnl.")] = "risk.pnl",
     follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more while the run lives.")] = False,
-    limit: Annotated[int, typer.Option(help="Stop after so many events; 0 has no end.")] = 0,
-    rows: Annotated[int, typer.Option(help="Rows of a frame to print.")] = 5,
+    limit: Annotated[int, typer.Option(min=0, help="Stop after so many events; 0 has no end.")] = 0,
+    rows: Annotated[int, typer.Option(min=0, help="Rows of a frame to print.")] = 5,
     runs: RunsRoot = ROOT,
 ) -> None:
     """Print what a topic of a run carried, one JSON object a line."""
     folder = RunFolder.find(runs, run)
     chosen = topic_of(topic)
-    events = follow(folder, chosen, is_alive=lambda: follow_on and (folder.path / ADDRESS_FILE).exists())
+    events = follow(folder, chosen, is_alive=lambda: follow_on and folder.is_alive())
     for event in islice(events, limit or None):
         print_event(event, rows)
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import getpass
+import math
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -66,19 +68,37 @@ def limits_command(
     for change in changes:
         name, _, value = change.partition("=")
         try:
-            limits[name] = float(value)
-        except ValueError as error:
-            raise InputError("a change is name=number", field=name, value=value) from error
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not name or not math.isfinite(number):
+            raise InputError("a change is name=number", field=name or "changes", value=value or change)
+        if name in limits:
+            raise InputError("a limit is changed once", field=name, value=value)
+        limits[name] = number
     request = {"command": "limits", "underlying": underlying, "user": user, "reason": reason, "limits": limits}
     _send(runs, run, request, as_json=as_json)
 
 
 def _send(runs: Path, run: str, request: dict[str, Any], *, as_json: bool) -> None:
     folder = RunFolder.find(runs, run)
-    answer = send_command(folder.path, {**request, "user": request["user"] or getpass.getuser()})
+    complete = {**request, "underlying": request["underlying"].upper(), "user": request["user"] or who()}
+    say_answer(folder, complete, send_command(folder.path, complete), as_json=as_json)
+
+
+def say_answer(folder: RunFolder, request: dict[str, Any], answer: dict[str, Any], *, as_json: bool) -> NoReturn:
+    """Say what came of a command, and end: exit status 0 when it was applied, 1 when not."""
     if as_json:
         print_json(answer)
     else:
-        said = "applied" if answer.get("applied") else f"refused: {answer.get('error') or answer.get('outcome')}"
+        said = "applied" if answer.get("applied") else f"refused: {answer.get('error')}"
         say(f"{folder.path.name}: {request['command']} {said}")
     raise typer.Exit(0 if answer.get("applied") else 1)
+
+
+def who() -> str:
+    """The login name, or the number of a user who has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # KeyError before Python 3.13
+        return f"uid {os.getuid()}"

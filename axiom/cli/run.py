@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import getpass
 import math
 import os
 import shutil
@@ -18,16 +17,17 @@ import structlog
 import typer
 
 from axiom import settings as settings_module
+from axiom.cli.operate import say_answer, who
 from axiom.cli.options import AsJson, RunName, RunsRoot
 from axiom.console import print_json, say
-from axiom.control import ADDRESS_FILE, ControlServer, send_command
-from axiom.finish import finish
-from axiom.launch import operator, resume, start
+from axiom.control import ControlServer, send_command
+from axiom.finish import finish, write_facts
+from axiom.interrupts import LiftedControl, PauseMarks
+from axiom.launch import resume, start
 from axiom.live import LiveView
 from axiom.progress import ProgressLines
 from axiom.runs import ROOT, RunConfig, RunFolder
 from axiom.telemetry import PrometheusMetrics, configure_logs
-from domain.commands import ResumeQuoting
 from domain.errors import AxiomError, InputError
 from streams.embedded import Outcome, Sink
 from streams.journal import segments
@@ -102,21 +102,11 @@ def resume_command(
 ) -> None:
     """Go on with a run that was killed or interrupted; lift a pause where the run is alive."""
     folder = RunFolder.find(runs, run)
-    if (folder.path / ADDRESS_FILE).exists() and is_alive(folder):
-        request = {"command": "resume", "underlying": underlying, "user": user or getpass.getuser(), "reason": reason}
-        answer = send_command(folder.path, {**request, "reason": reason or "resumed by command"})
-        print_json(answer) if as_json else say(f"{folder.path.name}: {answer}")
-        raise typer.Exit(0 if answer.get("applied") else 1)
+    if folder.is_alive():
+        reason = reason or "resumed by command"
+        request = {"command": "resume", "underlying": underlying.upper(), "user": user or who(), "reason": reason}
+        say_answer(folder, request, send_command(folder.path, request), as_json=as_json)
     _drive(folder, is_resume=True, metrics_port=metrics_port, as_json=as_json)
-
-
-def is_alive(folder: RunFolder) -> bool:
-    """Whether the process of a run lives."""
-    try:
-        os.kill(int((folder.path / "pid").read_text()), 0)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def parse_speed(text: str) -> float:
@@ -150,12 +140,21 @@ def parse_date(text: str) -> dt.date:
 
 def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bool) -> None:
     metrics = PrometheusMetrics()
-    port = metrics.serve(metrics_port)
-    with contextlib.closing(configure_logs(folder.log)):
-        structlog.get_logger().info("run.started", run=folder.path.name, metrics=f"http://127.0.0.1:{port}/metrics")
-        if not as_json:
-            say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
-        summary = _run_to_end(folder, metrics, is_resume=is_resume, as_json=as_json)
+    with folder.claimed():
+        port = metrics.serve(metrics_port)
+        with contextlib.closing(configure_logs(folder.log)):
+            log = structlog.get_logger()
+            log.info("run.started", run=folder.path.name, metrics=f"http://127.0.0.1:{port}/metrics")
+            if not as_json:
+                say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
+            try:
+                summary = _run_to_end(folder, metrics, is_resume=is_resume, as_json=as_json)
+            except typer.Exit:
+                raise
+            except Exception:
+                with contextlib.suppress(OSError):  # the disk of the log may be what failed
+                    log.exception("run.failed", run=folder.path.name)
+                raise
     if summary["problems"]:
         raise typer.Exit(1)
 
@@ -163,28 +162,28 @@ def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bo
 def _run_to_end(folder: RunFolder, metrics: PrometheusMetrics, *, is_resume: bool, as_json: bool) -> dict[str, Any]:
     """Run, print what came of it, and return the summary; a run that people stop ends the command here."""
     began = time.monotonic()
-    (folder.path / "pid").write_text(str(os.getpid()))
     control = ControlServer(folder.path)
     _stop_on_signals(control)
     view = LiveView(is_shown=sys.stdout.isatty() and not as_json, metrics=metrics)
+    marks = PauseMarks(folder)
     try:
-        sinks: list[Sink] = [view]
-        launch = (resume if is_resume else start)(folder, control, sinks, metrics)
+        sinks: list[Sink] = [marks, view]
+        launch = (
+            resume(folder, LiftedControl(control, marks), sinks, metrics)
+            if is_resume
+            else start(folder, control, sinks, metrics)
+        )
         if not sys.stdout.isatty():
             sinks.append(ProgressLines(launch.recording))
-        if is_resume and folder.interrupted.exists():
-            control.submit(operator(ResumeQuoting, launch.recording.underlying, "resumed after an interrupt"))
-            folder.interrupted.unlink()
         view.begin(launch.recording, launch.listed, launch.run.tick_to_quote_ns)
         with view:
             outcome = launch.go()
         launch.close()
     finally:
         control.close()
-        (folder.path / "pid").unlink(missing_ok=True)
     structlog.get_logger().info("run.stopped", run=folder.path.name, outcome=outcome.value)
     if outcome is Outcome.STOPPED:
-        folder.interrupted.touch()
+        write_facts(folder, launch, wall_s=time.monotonic() - began)
         name = folder.path.name
         if as_json:
             print_json({"run": name, "outcome": outcome.value, "digest": launch.run.digest.hex()})
@@ -200,5 +199,5 @@ def _stop_on_signals(control: ControlServer) -> None:
     def stop(*_: object) -> None:
         control.should_stop = True
 
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last: the terminal was closed
         signal.signal(name, stop)

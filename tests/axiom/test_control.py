@@ -67,11 +67,27 @@ def test_command_reaches_the_run_and_its_outcome_the_caller(tmp_path: Path, serv
 def test_refusal_by_a_stage_is_told_with_its_reason(tmp_path: Path, server: ControlServer) -> None:
     _, answer = call(tmp_path, server, [APPLIED, REFUSED])
     assert (answer["applied"], answer["outcome"]["reason"]) == (False, "engaged already")
+    assert answer["error"] == "engaged already"
 
 
-def test_command_that_nobody_took_is_not_applied(tmp_path: Path, server: ControlServer) -> None:
+def test_command_that_nobody_took_is_not_applied_and_says_why(tmp_path: Path, server: ControlServer) -> None:
     _, answer = call(tmp_path, server, [])
-    assert answer == {"applied": False, "outcome": {}, "events": 0}
+    assert (answer["applied"], answer["outcome"], answer["events"]) == (False, {}, 0)
+    assert "[field='underlying' value='XYZ']" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"command": "sell"}, "field='command' value='sell'"),
+        ({"reason": ""}, "field='reason' value=''"),
+        ({"reason": "x" * 70_000}, "at most 1000 characters [field='reason' value='xxxxxxxxxxxxxxxxxxxx…']"),
+    ],
+)
+def test_wrong_command_is_refused_before_it_is_sent(tmp_path: Path, change: dict[str, str], told: str) -> None:
+    with pytest.raises(InputError) as error:
+        send_command(tmp_path, GOOD | change)
+    assert told in str(error.value)
 
 
 def test_commands_come_one_at_a_time_in_the_order_of_arrival(tmp_path: Path, server: ControlServer) -> None:
@@ -112,9 +128,9 @@ def test_run_that_is_not_running_is_unavailable(tmp_path: Path) -> None:
     server.close()
     assert not (tmp_path / ADDRESS_FILE).exists()
     assert not Path(json.loads(address)["socket"]).parent.exists()
-    for left_behind in (address, "{", "{}"):  # by a process that was killed
-        (tmp_path / ADDRESS_FILE).write_text(left_behind)
-        with pytest.raises(Unavailable, match="does not answer"):
+    for left_behind, told in ((address, "is not running"), ("{", "does not answer"), ("{}", "does not answer")):
+        (tmp_path / ADDRESS_FILE).write_text(left_behind)  # by a process that was killed
+        with pytest.raises(Unavailable, match=told):
             send_command(tmp_path, GOOD)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import msgspec
@@ -105,3 +106,36 @@ def test_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytest.
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_run_is_driven_by_one_process_at_a_time(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, config("one"))
+    assert not folder.is_alive()
+    with folder.claimed():
+        assert RunFolder.find(tmp_path, "one").is_alive()
+        with pytest.raises(InputError, match=r"another process drives the run.*value='one'"), folder.claimed():
+            pass
+        assert folder.is_alive()
+    assert not folder.is_alive()
+    with folder.claimed():
+        assert folder.is_alive()
+
+
+def test_claim_ends_with_its_process_however_it_dies(tmp_path: Path) -> None:
+    """A number of a process would not tell: another process may have it by now."""
+    folder = RunFolder.create(tmp_path, config("one"))
+    child = os.fork()
+    if not child:
+        with folder.claimed():
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not folder.is_alive()
+    with folder.claimed():
+        assert folder.is_alive()
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "x" * 300])
+def test_root_that_cannot_hold_runs_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be kept there \[field='runs'"):
+        RunFolder.create(tmp_path / name, config("one"))

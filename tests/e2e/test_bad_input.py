@@ -209,7 +209,7 @@ LEAN = ("--source", "lean", "--path", "nowhere", "--underlying", "SYM", "--date"
         ((), {"AXIOM_SET_QUTING__SIZE": "1"}, "unknown key 'quting'"),
         ((), {"AXIOM_SET_SYNTHETIC__CONTRACTS": "many"}, "field='synthetic.contracts' value='many'"),
         ((), {"AXIOM_SET_SYNTHETIC__CONTRACTS": "201"}, "field='synthetic.contracts' value=201"),
-        ((), {"AXIOM_SET_MISBEHAVIOUR__NOPE__REJECTS_ALL": "true"}, "field='misbehaviour.nope'"),
+        ((), {"AXIOM_SET_MISBEHAVIOUR__NOPE__REJECTS_ALL": "true"}, "field='misbehaviour.NOPE'"),
     ],
 )
 def test_bad_argument_or_variable_is_refused_by_name_and_leaves_no_run(
