@@ -30,10 +30,12 @@ from domain.events import (
     QuotesCleared,
     QuotesRefused,
     QuotingStateChanged,
+    ReconciliationEnded,
     ReconciliationNeeded,
     ShardHalted,
     UnderlyingUpdated,
     VenueStatusChanged,
+    VenueTrustChanged,
 )
 from domain.events_base import Event
 from domain.price import PRICE_SCALE
@@ -230,6 +232,10 @@ def told(event: Event) -> str:  # noqa: PLR0911  # one line for each kind of eve
             return f"limit {event.check}: {event.value:,.6g} against {event.limit:,.6g} ({event.subject})"
         case ReconciliationNeeded():
             return f"outcome unknown: {event.subject} {event.reason}"
+        case ReconciliationEnded(is_settled=False):
+            return f"CALL VENUE {event.venue}: order {event.clordid} is not settled: {event.outcome}"
+        case VenueTrustChanged():
+            return f"venue {event.venue} is {'trusted again' if event.is_trusted else 'DISPUTED'}: {event.reason}"
         case VenueStatusChanged(is_up=False):
             return f"venue {event.venue} is down: {event.reason}"
         case ShardHalted():

@@ -24,6 +24,7 @@ from domain.events import (
     OrdStatus,
     QuoteRefusal,
     QuotesAcknowledged,
+    QuotesCanceled,
     QuotesCleared,
     VenueStatusChanged,
 )
@@ -36,6 +37,14 @@ from routing.venues import Venue
 
 _VERSION: Final = 1
 _SALT: Final = 0xBAD
+_RATES: Final = (
+    "drop_rate",
+    "drop_ack_rate",
+    "wrong_quantity_rate",
+    "wrong_price_rate",
+    "duplicate_rate",
+    "late_fill_rate",
+)
 
 
 class Misbehaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +54,7 @@ class Misbehaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         rejects_all: Refuses every quote, order, cancel and replacement of an order. Quote cancels work: a purge must.
         delay_ns: Added to the latency, each way.
         drop_rate: Chance that an answer is lost.
+        drop_ack_rate: Chance that the acknowledgement of a mass quote or of a quote cancel is lost.
         wrong_quantity_rate: Chance that an execution is reported with one contract or share more.
         wrong_price_rate: Chance that an execution is reported a dollar away, against us.
         duplicate_rate: Chance that an execution is reported twice.
@@ -59,6 +69,7 @@ class Misbehaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     rejects_all: bool = False
     delay_ns: int = 0
     drop_rate: float = 0.0
+    drop_ack_rate: float = 0.0
     wrong_quantity_rate: float = 0.0
     wrong_price_rate: float = 0.0
     duplicate_rate: float = 0.0
@@ -68,7 +79,7 @@ class Misbehaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         """Refuse rates that are none."""
-        for name in ("drop_rate", "wrong_quantity_rate", "wrong_price_rate", "duplicate_rate", "late_fill_rate"):
+        for name in _RATES:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError("must be in [0, 1]", field=f"misbehaviour.{name}", value=getattr(self, name))
         if self.delay_ns < 0:
@@ -230,6 +241,9 @@ class Misbehaving:
         for answer in self._late(answers):
             told = self._lie(answer)
             if self._happens(self._how.drop_rate):
+                continue
+            is_ack = isinstance(told, QuotesAcknowledged | QuotesCanceled)
+            if is_ack and self._happens(self._how.drop_ack_rate):
                 continue
             garbled.append(told)
             if _is_trade(told) and self._happens(self._how.duplicate_rate):

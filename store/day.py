@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from domain import events as e
 from domain.chain import Chain
@@ -15,12 +16,14 @@ from domain.commands import STOCK, OperatorCommand
 from domain.errors import DataError
 from domain.events_base import Event
 from domain.frames import Frame
+from store.expiring import ExpiringToday, expire_today
 from store.fills import FillLog
 from store.ledger import PARTS, Ledger
-from store.market import Market, View
+from store.market import Bools, Market, View
 from store.names import Names
 from store.orders import OrderLog
 from store.quality import MINUTE_NS, QualityMeter
+from store.reconciliation import DOUBTS, ReconciliationLog
 from store.refusals import RefusalLog
 from store.resting import Resting
 
@@ -38,7 +41,9 @@ INCIDENTS: Final = (
     e.EventRejected,
     e.FeedDegraded,
     e.ReconciliationNeeded,
+    e.ReconciliationEnded,
     e.ReconciliationBroken,
+    e.VenueTrustChanged,
     e.CommandApplied,
     e.CommandRefused,
 )
@@ -64,6 +69,7 @@ class Day:
         self.names = Names(venues)
         self.orders = OrderLog(self.names, self.ledger.order_states)
         self.refusals = RefusalLog(self.names, self.ledger.refusals)
+        self.reconciliation = ReconciliationLog()
         self.inputs = 0
         self.outputs = 0
         self.counts: Counter[str] = Counter()
@@ -82,7 +88,7 @@ class Day:
         self.fit: Fit | None = None
         self._state = ""
         self._forwards: e.ForwardImplied | None = None
-        self._set_up(0, [])
+        self._set_up(0, [], np.empty(0, np.bool_))
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             e.RunStarted: self._begin,
             e.ChainListed: self._list,
@@ -137,6 +143,8 @@ class Day:
         handler = self._handlers.get(kind)
         if handler is not None:
             handler(event)
+        if kind in DOUBTS:
+            self.reconciliation.apply(event)
         if kind in INCIDENTS or isinstance(event, OperatorCommand):
             detail = "; ".join(f"{name} {_said(getattr(event, name))}" for name in _own_fields(kind))
             self.ledger.incidents.add(event.ts_event, kind.__name__, source, detail)
@@ -153,11 +161,12 @@ class Day:
         self.meter.until(self.clock)
 
     # --- the run ------------------------------------------------------------------------------------------------------
-    def _set_up(self, n: int, multiplier: list[float]) -> None:
+    def _set_up(self, n: int, multiplier: list[float], expiring: Bools) -> None:
         self.market = Market(n)
         self.resting = Resting(n)
         self.meter = QualityMeter(self.market, self.resting)
         self.fills = FillLog(self.market, multiplier)
+        self.expiring = ExpiringToday(expiring, multiplier)
 
     def _begin(self, event: e.RunStarted) -> None:
         self.run, self.first_ts = event, event.ts_event
@@ -167,8 +176,7 @@ class Day:
             raise DataError("a second chain: a day holds one underlying", underlying=event.underlying)
         self.chain = chain = Chain(event.underlying, dt.date.fromisoformat(event.trade_date), event.contracts)
         self.names.list_chain(chain)
-        self.expiring = ExpiringToday(chain)
-        self._set_up(len(chain), chain.multiplier.tolist())
+        self._set_up(len(chain), chain.multiplier.tolist(), expire_today(chain))
         for index, contract in enumerate(chain.contracts):
             self.ledger.contracts.add(
                 index,

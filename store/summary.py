@@ -49,6 +49,7 @@ def summarize(record: RunRecord) -> dict[str, Any]:
             "fills_by_kind": {kind: sum(fill.kind == kind for fill in fills) for kind in kinds(fills)},
             "rejects": {origin: dict(sorted(counts.items())) for origin, counts in day.refusals.counts.items()},
             "breaches": sum(day.ledger.breaches.column("count")),
+            "reconciliation": day.reconciliation.summary(),
             "positions": {row["symbol"]: row["quantity"] for row in positions if row["quantity"]},
             "positions_equal_fills": all(row["quantity"] == row["recount"] for row in positions),
             "exposure": _at_the_end(day.ledger.exposures.last()),

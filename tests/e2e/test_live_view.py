@@ -154,6 +154,11 @@ def test_before_anything_is_known_there_is_a_screen_too(prepare: Prepare) -> Non
         (e.ShardHalted(**HEAD, stage="pnl", error="IndexError: x"), "HALTED in pnl"),
         (e.VenueStatusChanged(**HEAD, venue=1, is_up=False, reason="connection lost"), "venue 1 is down"),
         (e.ReconciliationNeeded(**HEAD, venue=3, subject="O7", reason="no answer in time"), "outcome unknown: O7"),
+        (
+            e.ReconciliationEnded(**HEAD, venue=3, clordid="O7", is_settled=False, tries=8, outcome="unknown"),
+            "CALL VENUE 3: order O7 is not settled",
+        ),
+        (e.VenueTrustChanged(**HEAD, venue=3, is_trusted=False, reason="order O7"), "venue 3 is DISPUTED: order O7"),
         (e.ProtectionTripped(**HEAD, rule="contracts", value=210.0, limit=200.0), "protection tripped: contracts 210"),
         (e.FeedDegraded(**HEAD, source="f", reason="negative price", count=3, example=""), "3 negative price"),
         (e.OrderRefused(**HEAD, clordid="O", request_id="", reason="limit", detail="d"), "order refused: limit"),

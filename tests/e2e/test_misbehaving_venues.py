@@ -21,6 +21,7 @@ HOWS: dict[str, dict[str, Any]] = {
     "rejects": {"rejects_all": True},
     "delays": {"delay_ns": 300_000_000},
     "drops": {"drop_rate": 0.3},
+    "drops acknowledgements": {"drop_ack_rate": 0.3},
     "lies of quantity": {"wrong_quantity_rate": 0.3},
     "lies of price": {"wrong_price_rate": 0.3},
     "repeats": {"duplicate_rate": 1.0},
@@ -28,9 +29,11 @@ HOWS: dict[str, dict[str, Any]] = {
     "dies": {"dies_at": DEATH},
     "dies and returns": {"dies_at": DEATH, "returns_at": DEATH + 15_000_000_000},
 }
-HONEST = ("rejects", "delays", "repeats", "tells late", "dies", "dies and returns")
+HONEST = ("rejects", "drops acknowledgements", "delays", "repeats", "tells late", "dies", "dies and returns")
 """Where what we are told, each once, is what happened."""
 
+
+_ABOUT_QUOTES = {"QuoteCancelCleared", "QuotesCanceled", "QuotesCleared"}
 
 Run = Callable[[str, str], Ran]
 
@@ -163,7 +166,32 @@ def test_lost_answers_about_orders_are_asked_for_nothing_is_resent_and_hedging_g
     assert all(ended.is_settled for ended in ran.events(e.ReconciliationEnded))
     settled_at = min(ended.ts_event for ended in ran.events(e.ReconciliationEnded))
     assert [order for order in ran.events(e.OrderCleared) if order.ts_event > settled_at], "hedging went on"
+    told = ran.summary["reconciliation"]
+    assert told["settled"] == len(ran.events(e.ReconciliationEnded)) > 0
+    assert told["questions"] == len(ran.events(e.OrderStatusCleared)) >= told["settled"]
+    assert (told["unsettled"], told["unbooked"], told["disputed_venues"]) == (0, 0, 0)
     assert ran.problems == []
+
+
+def test_quotes_without_an_acknowledgement_are_cancelled_and_quoting_goes_on_when_that_is_confirmed(run: Run) -> None:
+    """From the purge of a silent venue to its confirmation nothing is quoted there, and after it something is."""
+    ran = run("drops acknowledgements", QUOTING)
+    asked: dict[str, int] = {}
+    is_silent, spells, quoted_after = False, 0, 0
+    for record in ran.records:
+        event = record.event() if record.message.schema in _ABOUT_QUOTES else None
+        if isinstance(event, e.QuoteCancelCleared) and event.cancel.reason == "no answer":
+            assert event.cancel.venue == 0
+            asked = {event.cancel.cancel_id: event.ts_event}
+            spells += not is_silent
+            is_silent = True
+        elif isinstance(event, e.QuotesCanceled) and event.venue == 0 and event.cancel_id in asked:
+            is_silent = False
+        elif isinstance(event, e.QuotesCleared) and (event.frame.venue == 0).any():
+            assert not is_silent
+            quoted_after += spells > 0
+    assert spells > 0
+    assert quoted_after > 0
 
 
 def test_dead_venue_is_known_to_be_down_and_gets_no_quotes(run: Run) -> None:

@@ -378,3 +378,28 @@ def test_a_message_that_was_never_answered_counts_as_taken_and_as_lost(desk: Des
     assert refused(desk.place((0, 4, 45_000, 9, 0, 0))) == {}
     assert refused(desk.place((1, 0, 0, 0, 48_000, 1))) == {(1, 0): QuoteRefusal.SELF_CROSS}
     assert refused(desk.place((1, 0, 47_000, 0, 49_000, 1))) == {}
+
+
+def test_quotes_whose_acknowledgement_is_lost_count_until_a_cancel_is_confirmed_however_many_were_lost(
+    desk: Desk,
+) -> None:
+    def purge(name: str) -> None:
+        (event,) = desk.apply(c.CancelQuotes(**desk.head, cancel_id=name, venue=0, contracts=(), reason="no answer"))
+        assert isinstance(event, e.QuoteCancelCleared)
+
+    def may_trade() -> tuple[int, int]:
+        sizes = desk.gate.view.quotes.bid_size.reshape(2, -1).sum(axis=1)
+        return int(sizes[0]), int(sizes[1])
+
+    n = len(desk.chain)
+    desk.full(size=10)
+    desk.ack(1, "Q1", n)
+    purge("C1")
+    purge("C2")
+    desk.gate.restore(desk.gate.snapshot())
+    assert may_trade() == (10 * n, 10 * n)
+    gone = e.QuotesCanceled(**desk.head, venue=0, cancel_id="C2", contracts=(), reason="")
+    desk.apply(gone)
+    assert may_trade() == (0, 10 * n)
+    desk.apply(e.QuotesCanceled(**desk.head, venue=0, cancel_id="C1", contracts=(), reason=""))
+    assert may_trade() == (0, 10 * n)
