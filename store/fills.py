@@ -1,8 +1,9 @@
 """Fills with their edge and markouts, and what they say together.
 
-All prices are dollars per share and all edges are signed so that positive is good for us. Edge is against our value
-just before the instant of the fill: the value that our quote was made of. A markout is against the middle of the NBBO
-some minutes later; `hedged` takes out delta times the move of the underlying since just before the fill (options only).
+All prices are dollars per share and all edges are signed so that positive is good for us. Edge is edge to theo: against
+our value just before the instant of the fill, on which the quote was made. It is not the part `spread` of the P&L: that
+is against the mark when the fill is booked. A markout is against the middle of the NBBO some minutes later; `hedged`
+takes out delta times the move of the underlying since just before the fill (options only).
 """
 
 from __future__ import annotations

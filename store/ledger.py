@@ -12,10 +12,10 @@ from store.rows import FLAG, FLOAT, INDEX, INT, TEXT, TS, Rows
 STOCK_NOTE: Final = "`symbol` is the OSI symbol, or that of the underlying where `contract` is -1."
 
 DEFINITIONS: Final = {
-    "edge_to_theo": "Price of a fill against the theo that stood just before it, on which the quote was made; of stock, "
-    "against the middle of its quote.",
-    "pnl.spread": "Price of an option fill against its mark when the fill is booked. Minute bars report fills after the "
-    "minute's move is in the mark, so it is the edge to theo less that move.",
+    "edge_to_theo": "Price of a fill against the theo that stood just before it, on which the quote was made; "
+    "of stock, against the middle of its quote.",
+    "pnl.spread": "Price of an option fill against its mark when the fill is booked. Minute bars report fills when "
+    "the minute's move is in the mark already, so it is the edge to theo less that move.",
 }
 """Two figures of what a fill earned that are easily taken for each other."""
 
@@ -40,8 +40,8 @@ class Ledger:
         )
         self.fills = Rows(
             f"One execution of ours. `edge_to_theo`: {DEFINITIONS['edge_to_theo']} It and the markouts are dollars per "
-            "share, positive is good for us; `hedged` takes out delta times the move of the underlying. theo, mid, delta "
-            f"and spot stood just before the fill. Null: no two-sided NBBO then, or after the close. {STOCK_NOTE}",
+            "share, positive is good for us; `hedged` takes out delta times the move of the underlying. theo, mid, "
+            f"delta and spot stood just before the fill. Null: no two-sided NBBO, or after the close. {STOCK_NOTE}",
             {
                 "ts": TS,
                 "fill_id": TEXT,

@@ -207,7 +207,7 @@ def _traded(fills: list[Fill]) -> tuple[Counter[int], Counter[int]]:
 def _greeks_net(ledger: Ledger) -> None:
     exposures = ledger.exposures
     minutes = [ts // MINUTE_NS for ts in exposures.column("ts")]
-    columns = [exposures.column(name) for name in ("spot", "stock", "delta", "gamma", "vega", "theta")]
+    columns = [exposures.column(name) for name in ledger.greeks_net.schema.names if name != "minute"]
     for row, minute in enumerate(minutes):
         if row + 1 == len(minutes) or minutes[row + 1] != minute:
             ledger.greeks_net.add(minute * MINUTE_NS, *(column[row] for column in columns))

@@ -15,6 +15,7 @@ import plotly.offline
 from domain.commands import STOCK
 from store.charts import holdings, quotes, smile, trading
 from store.charts.figure import Chart, local_times, money, percent
+from store.ledger import DEFINITIONS
 from store.record import RunRecord
 from store.summary import summarize
 
@@ -113,6 +114,13 @@ def _figures(summary: dict[str, Any]) -> list[Figure]:
     quotes_at_5 = summary["markouts"].get("quote", {}).get("5m", {})
     return [
         Figure("P&L", money(summary["pnl"]["total"]), "pnl.total", "marked, all parts"),
+        Figure("Spread", money(summary["pnl"]["spread"]), "pnl.spread", "part of it: option fills against their marks"),
+        Figure(
+            "Edge to theo",
+            money(summary["edge_to_theo"].get("quote", {}).get("dollars")),
+            "edge_to_theo.quote.dollars",
+            "quote fills against the theo before them",
+        ),
         Figure("Fills", f"{summary['fills']:,}", "fills", "quotes and hedges"),
         Figure(
             "Markout 5 min", money(quotes_at_5.get("mean"), 3), "markouts.quote.5m.mean", "per share, fills of quotes"
@@ -147,6 +155,7 @@ def _micros(value: float | None) -> str:
 
 def _grids(record: RunRecord, summary: dict[str, Any]) -> list[Grid]:
     grids = [
+        _edges(summary),
         _markouts(summary),
         _positions(record),
         _settlements(record),
@@ -169,6 +178,15 @@ def _grid(title: str, note: str, head: str, rows: Sequence[tuple[str, ...]], num
         frozenset(numeric),
         max(0, len(rows) - MAX_ROWS),
     )
+
+
+def _edges(summary: dict[str, Any]) -> Grid:
+    rows = [
+        (kind, f"{s['fills']:,}", _signed(s["mean"]), _signed(s["median"]), money(s["dollars"]))
+        for kind, s in summary["edge_to_theo"].items()
+    ]
+    note = f"{DEFINITIONS['edge_to_theo']} Dollars per share, and in all; positive is good for us."
+    return _grid("Edge to theo", note, "fills|with a value|mean|median|total", rows, range(1, 5))
 
 
 def _markouts(summary: dict[str, Any]) -> Grid:

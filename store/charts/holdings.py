@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from domain.calendar import DAY_NS
 from store.charts.figure import (
     BLUE,
     GREEN,
@@ -22,8 +23,9 @@ from store.charts.figure import (
     panel_titles,
     panels,
 )
-from store.ledger import PARTS
+from store.ledger import DEFINITIONS, PARTS
 from store.record import RunRecord
+from store.rows import Rows
 
 PART_COLORS: Final = dict(zip(PARTS, (GREEN, BLUE, ORANGE, PURPLE, RED, GREY, SKY, YELLOW), strict=True))
 PART_DASHES: Final = {"rest": "dot", "hedging": "dash", "fees": "dashdot"}
@@ -57,8 +59,9 @@ def pnl(record: RunRecord) -> Chart:
     ]
     last = rows.last()
     note = (
-        f"Total at the last mark {money(last['total'])}. The parts add up to the total at every mark: spread is the "
-        "edge against our value at each fill, hedging the same for stock, the Greeks and rest revalue what was held."
+        f"Total at the last mark {money(last['total'])}. The parts add up to the total at every mark: the Greeks and "
+        "rest revalue what was held, hedging is what fills of stock gained or lost against its mark. Spread: "
+        f"{DEFINITIONS['pnl.spread'][:1].lower()}{DEFINITIONS['pnl.spread'][1:]}"
         if last
         else "No mark was made."
     )
@@ -107,43 +110,60 @@ def pnl_bridge(record: RunRecord) -> Chart:
 
 
 def greeks(record: RunRecord) -> Chart:
-    """Net Greeks of the position, four panels."""
+    """Net Greeks of the position, six panels: gamma and theta of options that expire today stand apart.
+
+    What these lose in a day says little, as they have hours left and their theta grows without bound. It is shown times
+    what is left of the session, which stays of the size of what there is to lose.
+    """
     rows = record.day.ledger.greeks_net
     times = local_times(rows.column("minute"))
-    shown = (
-        ("delta", "Delta, shares", BLUE, 1),
-        ("gamma", "Gamma, shares per dollar", ORANGE, 1),
-        ("vega", "Vega, dollars per vol point", PURPLE, _POINTS),
-        ("theta", "Theta, dollars per day", RED, _DAYS_PER_YEAR),
-    )
-    axes = panels(2, 2)
+    axes = panels(3, 2)
     data = []
-    for number, (name, title, color, scale) in enumerate(shown):
-        suffix = str(number + 1) if number else ""
-        values = [value / scale for value in rows.column(name)]
-        data.append(
-            line(times, values, title, color, xaxis=f"x{suffix}", yaxis=f"y{suffix}", showlegend=False, line_shape="hv")
-        )
-        data[-1]["line"]["shape"] = data[-1].pop("line_shape")
-        axes[f"xaxis{suffix}"] |= {"matches": "x"} if number else {}
     close = record.day.close_ts
+    for number, (title, color, values) in enumerate(_greek_panels(rows, close)):
+        suffix = str(number + 1) if number else ""
+        trace = line(times, values, title, color, xaxis=f"x{suffix}", yaxis=f"y{suffix}", showlegend=False)
+        trace["line"]["shape"] = "hv"
+        data.append(trace)
+        axes[f"xaxis{suffix}"] |= {"matches": "x"} if number else {}
     deltas = [abs(d) for ts, d in zip(rows.column("minute"), rows.column("delta"), strict=True) if ts < close]
     note = (
         f"Net of options and stock. |delta| was at most {max(deltas):,.0f} shares before the close, and "
-        f"{abs(rows.column('delta')[-1]):,.0f} at the end, what expired being settled."
+        f"{abs(rows.column('delta')[-1]):,.0f} at the end, what expired being settled. Options that expire today stand "
+        "apart, as at the money their gamma and theta grow without bound; their theta is shown times the time to the "
+        "close."
         if deltas
         else "Nothing was held."
     )
-    titles = [title for _, title, _, _ in shown]
-    annotations = panel_titles(axes, titles)
     return chart(
         "greeks",
         "Net Greeks over the day",
         note,
         data,
-        height=480,
+        height=680,
         is_wide=True,
         hovermode="x",
-        annotations=annotations,
+        annotations=panel_titles(axes, [trace["name"] for trace in data]),
         **axes,
     )
+
+
+def _greek_panels(rows: Rows, close: int) -> list[tuple[str, str, list[float]]]:
+    """Title, colour and values of each panel, in the units that a trader reads."""
+    gamma, theta = (
+        [(net - today, today) for net, today in zip(rows.column(name), rows.column(f"{name}_expiring"), strict=True)]
+        for name in ("gamma", "theta")
+    )
+    left = [max(close - ts, 0) / (_DAYS_PER_YEAR * DAY_NS) for ts in rows.column("minute")]
+    return [
+        ("Delta, shares", BLUE, list(rows.column("delta"))),
+        ("Vega, dollars per vol point", PURPLE, [value / _POINTS for value in rows.column("vega")]),
+        ("Gamma of later expiries, shares per dollar", ORANGE, [later for later, _ in gamma]),
+        ("Gamma expiring today, shares per dollar", ORANGE, [today for _, today in gamma]),
+        ("Theta of later expiries, dollars per day", RED, [later / _DAYS_PER_YEAR for later, _ in theta]),
+        (
+            "Theta expiring today, dollars to the close",
+            RED,
+            [today * years for (_, today), years in zip(theta, left, strict=True)],
+        ),
+    ]

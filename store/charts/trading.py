@@ -150,6 +150,5 @@ def _told(record: RunRecord, fill: Fill) -> str:
         if np.isfinite(fill.markout.get(horizon, np.nan))
     )
     symbol = record.day.names.symbol(fill.contract)
-    return (
-        f"{symbol}<br>{fill.side} {fill.quantity} at {fill.price:.2f}, edge {fill.edge:+.3f}<br>{marks or 'not marked'}"
-    )
+    terms = f"{fill.side} {fill.quantity} at {fill.price:.2f}, edge to theo {fill.edge:+.3f}"
+    return f"{symbol}<br>{terms}<br>{marks or 'not marked'}"
