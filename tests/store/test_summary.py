@@ -9,9 +9,9 @@ import pytest
 
 from domain import events as e
 from store.day import Item, read_day
-from store.ledger import PARTS
+from store.ledger import PARTS, Ledger
 from store.record import RunFacts, record_of
-from store.summary import LABEL, SYNTHETIC_LABEL, percentiles, summarize
+from store.summary import LABEL, SYNTHETIC_LABEL, percentiles, summarize, unhedged
 
 if TYPE_CHECKING:
     from tests.store.conftest import Tape
@@ -52,6 +52,42 @@ def test_positions_are_recounted_from_the_fills(summary: dict[str, Any], small_d
 
 def test_the_parts_add_up_to_the_whole(summary: dict[str, Any]) -> None:
     assert sum(summary["pnl"][part] for part in PARTS) == pytest.approx(summary["pnl"]["total"])
+
+
+def test_what_a_fill_earned_has_two_names_and_each_its_definition(summary: dict[str, Any]) -> None:
+    """Against the theo that it was quoted on, and against the mark at which it entered the book."""
+    assert set(summary["definitions"]) == {"edge_to_theo", "pnl.spread"}
+    assert set(summary["edge_to_theo"]) == set(summary["fills_by_kind"])
+    assert sum(kind["fills"] for kind in summary["edge_to_theo"].values()) <= summary["fills"]
+    assert "edge" not in summary
+    for name, definition in summary["definitions"].items():
+        assert "\n" not in definition, name
+
+
+def test_what_stayed_unhedged_adds_up_to_the_last_delta_and_has_reasons() -> None:
+    close, ledger = 1_000, Ledger()
+
+    def expose(ts: int, delta: float, cause: str) -> None:
+        names = ledger.exposures.schema.names
+        ledger.exposures.add(*(dict.fromkeys(names, 0.0) | {"ts": ts, "delta": delta, "cause": cause}).values())
+
+    def mark(ts: int) -> None:
+        ledger.pnl.add(*(dict.fromkeys(ledger.pnl.schema.names, 0) | {"ts": ts}).values())
+
+    expose(900, 400.0, "greeks")
+    mark(900)
+    assert unhedged(ledger, close) == []
+    assert unhedged(ledger, 0) == []
+    expose(1_000, 410.0, "greeks")
+    ledger.hedges.add(1_000, 60.0, 10.0, 0.0, 0, "price known at the close only")
+    mark(1_000)
+    expose(1_000, 55.0, "settlement")
+    expose(1_001, -45.0, "fill")
+    assert unhedged(ledger, close) == [
+        {"delta": 60.0, "reason": "price known at the close only"},
+        {"delta": -100.0, "reason": "filled after the close"},
+        {"delta": -5.0, "reason": "settlement price"},
+    ]
 
 
 def test_percentiles_are_observed_values() -> None:
