@@ -44,7 +44,8 @@ class Order:
     @property
     def is_settled(self) -> bool:
         """Whether we know its outcome, as far as there is one, and have all executions that the venue counted."""
-        return not (self.is_unknown or self.doubt or self.cum < self.reported)
+        has_no_end = self.is_immediate and not self.is_done
+        return not (self.is_unknown or has_no_end or self.doubt or self.cum < self.reported)
 
     @property
     def is_overfilled(self) -> bool:

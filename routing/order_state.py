@@ -211,7 +211,11 @@ class OrderBook:
         """
         is_growing = order.pending_quantity > order.quantity and report.leaves_qty > 0
         quantity = order.pending_quantity if is_growing else order.quantity
-        state = next_state(cell if is_believed else cell._replace(closed=cell.working), report, order.cum, quantity)
+        if not is_believed:
+            cell = cell._replace(closed=cell.working)
+        elif order.is_unknown and report.is_possible_repeat:  # it says what traded; the status follows it
+            cell = cell._replace(working=OrderState.UNKNOWN, closed=OrderState.UNKNOWN)
+        state = next_state(cell, report, order.cum, quantity)
         if order.cum < order.reported:
             self._expect(report, order, "executions")
         if report.exec_type == ExecType.ORDER_STATUS and state in (OrderState.NEW, OrderState.PARTIALLY_FILLED):
@@ -298,7 +302,7 @@ class OrderBook:
                 if order.cum < order.reported:
                     yield from self._inquiry.doubted(event, order, "executions are missing")
             elif not order.is_done and (
-                order.state == OrderState.PENDING_NEW or order.is_immediate
+                order.state == OrderState.PENDING_NEW or (order.is_immediate and not order.is_unknown)
                 if awaited == "new"
                 else awaited in (order.pending_cancel, order.pending_replace)
             ):
