@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from domain.calendar import expiry_day, is_session, next_session
 from domain.chain import Chain
-from domain.dated import Dated
+from domain.dated import Dated, Evidence
 
 Measure = Literal[
     # seconds of quoting of each series, added up, against seconds of all series in scope
@@ -49,9 +49,22 @@ class ObligationRule(Dated):
     index_long_term_months: int | None = 12
 
 
-_NOTICES: Final = "Nasdaq ORA2018-17 and ORA2018-35; they restate the rule, its first day is not in them"
-_BEFORE: Final = "terms of ORA2018-17 assumed to have held before it"
-_NOTICED: Final = dt.date(2018, 1, 1)
+_NOTICES: Final = "Nasdaq ORA2018-17 (NOM and BX) and ORA2018-35 (ISE, GEMX and MRX); they restate rules in force"
+_NOTICED: Final = dt.date(2018, 7, 18)
+"""Date of ORA2018-17. ISE and MRX filed on their obligations in November 2018 (83 FR 58649 and 58665), just before the
+notice on them: until then theirs may have been others."""
+
+_BEFORE: Final = (
+    "terms of the notices of 2018 assumed before them, their text not read. What may have set them: NOM, 75 FR 59311 "
+    "(2010) and 79 FR 52086 (2014); BX, 79 FR 50971 (August 2014, which introduced its lead market makers)"
+)
+_MIAX_BEFORE: Final = "terms of the MIAX summary of 2015 assumed since 78 FR 17958, whose text was not read"
+
+_MIAX_SUMMARY: Final = dt.date(2015, 4, 9)
+_MIAX: Final[tuple[tuple[dt.date, dt.date | None, str, Evidence], ...]] = (
+    (dt.date(2013, 3, 25), _MIAX_SUMMARY, _MIAX_BEFORE, "memory"),
+    (_MIAX_SUMMARY, None, "MIAX, Market Maker Requirements Currently in Effect, 9 April 2015 (Rule 604)", "published"),
+)
 
 OBLIGATION_RULES: Final = (
     # Market makers of NOM and BX, competitive market makers of ISE, GEMX and MRX.
@@ -90,20 +103,23 @@ OBLIGATION_RULES: Final = (
         source=_NOTICES,
         evidence="published",
     ),
-    # Primary lead market makers of MIAX. In-the-money series may be as wide as the underlying's own quote; that
+    # Primary lead market makers of MIAX: long-term series count, adjusted ones do not. In-the-money series may be as wide as the underlying's own quote; that
     # allowance is left out, so that what is measured is never better than the rule's own count.
-    ObligationRule(
-        name="miax_primary_lead",
-        measure="at_once",
-        required_share=0.90,
-        series_share=0.99,
-        skips_adjusted=False,
-        skips_quarterly=False,
-        long_term_months=None,
-        index_long_term_months=None,
-        valid_from=dt.date(2015, 1, 1),
-        source="MIAX regulatory circular of 2015 on quoting obligations; its day is not known",
-        evidence="published",
+    *(
+        ObligationRule(
+            name="miax_primary_lead",
+            measure="at_once",
+            required_share=0.90,
+            series_share=0.99,
+            skips_quarterly=False,
+            long_term_months=None,
+            index_long_term_months=None,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            source=source,
+            evidence=evidence,
+        )
+        for valid_from, valid_to, source, evidence in _MIAX
     ),
 )
 
