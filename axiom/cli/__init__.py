@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from axiom.cli import bench, inspect, operate, run
+from axiom.cli import bench, inspect, kafka, operate, run
 
 app = typer.Typer(
     name="axiom",
@@ -16,6 +16,7 @@ app = typer.Typer(
 run.register(app)
 operate.register(app)
 inspect.register(app)
+kafka.register(app)
 bench.register(app)
 
 __all__ = ["app"]
