@@ -30,9 +30,15 @@ _COUNTED: Final = frozenset(
         "risk.refusals",
         "journal.bytes",
         "feed.refused",
+        "kafka.published",
+        "kafka.superseded",
+        "kafka.blocked",
+        "kafka.received",
+        "kafka.dead_letters",
+        "kafka.expired",
     }
 )
-_GAUGES: Final = frozenset({"risk.pnl.total", "risk.exposure.delta", "run.event_time"})
+_GAUGES: Final = frozenset({"risk.pnl.total", "risk.exposure.delta", "run.event_time", "kafka.queued_bytes"})
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -35,6 +35,22 @@ MetricName = Literal[
     "feed.refused",
     # gauge, seconds since the epoch: event time reached
     "run.event_time",
+    # counter: messages that a broker acknowledged, by topic
+    "kafka.published",
+    # counter: messages whose place a newer one took while the broker was slow, by topic
+    "kafka.superseded",
+    # counter: messages that had to wait for room in memory, by topic
+    "kafka.blocked",
+    # gauge, bytes: messages that wait for the broker or its acknowledgement
+    "kafka.queued_bytes",
+    # histogram, seconds: from the publication of a batch's first message to its acknowledgement, by topic
+    "kafka.publish.seconds",
+    # counter: messages read, by topic
+    "kafka.received",
+    # counter: messages put on the topic of dead letters, by reason
+    "kafka.dead_letters",
+    # counter: messages that expired before they were read, by topic
+    "kafka.expired",
 ]
 
 

@@ -10,6 +10,11 @@ from domain import events as e
 from domain.events_base import Event
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+"""A message with its key and headers: brokers, producers and consumers agree on it."""
+
+MAX_PAYLOAD_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+"""What is left for the payload."""
+
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 
@@ -31,8 +36,8 @@ TOPICS: Final[tuple[Topic, ...]] = (
         name="reference.chains",
         about="Runs, chains, sessions and start-of-day positions",
         carries=(e.RunStarted, e.ChainListed, e.SessionChanged, e.PositionsImported, e.RunEnded),
+        # Not compacted: the key is the underlying, so a session's change would erase the chain before it.
         retention_ms=7 * DAY_MS,
-        is_compacted=True,
     ),
     Topic(
         name="market.underlying",
@@ -151,10 +156,18 @@ TOPICS: Final[tuple[Topic, ...]] = (
         retention_ms=7 * DAY_MS,
         is_co_partitioned=False,
     ),
+    Topic(
+        name="dead.letters",
+        about="Messages that nobody could read, as they came; headers `dead.*` say where they were and why",
+        carries=(),
+        retention_ms=7 * DAY_MS,
+        is_co_partitioned=False,
+    ),
 )
 
 CONTROL: Final[tuple[type[Event], ...]] = (e.OwnershipTaken, e.InputsApplied)
 """On every topic through which a group of stages acts: see decision 0004."""
 
 TOPIC_OF: Final[dict[type[Event], Topic]] = {kind: topic for topic in TOPICS for kind in topic.carries}
+DEAD_LETTERS: Final = TOPICS[-1]
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
