@@ -26,6 +26,7 @@ from fix.session import Happened, LoggedOn, LoggedOut, LogonRefused, Received, R
 from fix.store_folder import StoreFolder
 
 _SOH: Final = "\x01"
+_SESSION_TYPES: Final = frozenset("012345A")
 _CUT_S: Final = 8.0
 """Seconds that the engine itself may take to end its threads once its sessions are down: its own limit is 5."""
 
@@ -143,11 +144,13 @@ class Engine:
             Its sequence number, by which a session Reject would name it.
 
         Raises:
-            InputError: No such session, or the fields are no message.
+            InputError: No such session, a session message, or the fields are no message.
             Unavailable: The session is not up. Nothing was sent, nothing will be later.
 
         A number is no promise of arrival: only an answer is. What is unanswered when the session ends is unknown.
         """
+        if msg_type in _SESSION_TYPES:
+            raise InputError("session messages are sent by the engine", msg_type=msg_type)
         try:
             text = f"{self._begin[session]}{msg_type}{_SOH}{body.decode()}10=000{_SOH}"
             message = fix.Message(text, self._dictionaries[session], False)

@@ -1,15 +1,24 @@
-"""What every test may ask for: the recorded data, a browser, and how hard properties are tried."""
+"""What every test may ask for: the recorded data, a browser, a broker, and how hard properties are tried."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from axiom import broker, broker_jars
+from domain.errors import Unavailable
+from streams.kafka import answers
+
+_SHARED_BROKER: Final = "AXIOM_TESTS_KAFKA"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # The same examples on every machine: a red test is red for everyone. The search for new ones is `make fuzz`.
@@ -53,6 +62,93 @@ def lean_root(shared_data: Path) -> Path:
     if not (root / "option" / "usa" / "minute" / "goog").is_dir():
         absent(f"no LEAN minute archives of GOOG under {root}", "AXIOM_REQUIRE_DATA")
     return root
+
+
+@pytest.fixture(scope="session")
+def acceptance_definitions(shared_root: Path) -> Path:
+    """The folder of FIX session definitions: `fix42`, `fix44` and `fields.fmt`."""
+    folder = shared_root / "fix" / "acceptance"
+    if not (folder / "fields.fmt").is_file():
+        absent(f"no FIX acceptance definitions in {folder}", "AXIOM_REQUIRE_DATA")
+    return folder
+
+
+class LocalBroker:
+    """An Apache Kafka of the tests' own, which they may stop, kill, freeze and start again on the same port and data."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._broker: broker.Broker | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port`, also while it is away."""
+        assert self._broker is not None
+        return self._broker.bootstrap
+
+    def start(self, properties: Mapping[str, str] | None = None) -> None:
+        """Start it, with more settings where given; the port stays."""
+        self._broker = broker.start(
+            self._data,
+            environment=os.environ,
+            is_ready=lambda bootstrap: asyncio.run(answers(bootstrap)),
+            properties=properties,
+            port=self._broker.port if self._broker else 0,
+        )
+
+    def stop(self) -> None:
+        """Ask it to stop, and wait."""
+        broker.stop(self._data)
+
+    def kill(self) -> None:
+        """Kill it with -9, and wait."""
+        broker.stop(self._data, deadline_s=0.0)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Freeze it with SIGSTOP, thaw it with SIGCONT."""
+        assert self._broker is not None
+        os.kill(self._broker.pid, number)
+
+
+def _needs_kafka() -> None:
+    try:
+        broker_jars.java(os.environ)
+        broker_jars.jars(os.environ, lambda _: None)
+    except Unavailable as error:
+        absent(f"no Apache Kafka: {error}", "AXIOM_REQUIRE_BROKERS")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> str:
+    """`host:port` of one Apache Kafka that all tests and all processes of a test run share."""
+    _needs_kafka()
+    shared = LocalBroker(Path(os.environ[_SHARED_BROKER]))
+    shared.start()
+    return shared.bootstrap
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[LocalBroker]:
+    """An Apache Kafka for one test, running."""
+    _needs_kafka()
+    own = LocalBroker(tmp_path / "kafka")
+    own.start()
+    yield own
+    own.kill()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where the shared broker lives, before the processes of pytest-xdist inherit the environment."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_SHARED_BROKER] = tempfile.mkdtemp(prefix="axiom-kafka-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the shared broker when the last process of the run is done."""
+    if not hasattr(config, "workerinput"):
+        data = Path(os.environ.pop(_SHARED_BROKER))
+        broker.stop(data, deadline_s=0.0)
+        shutil.rmtree(data, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
