@@ -21,7 +21,7 @@ import numpy as np
 from domain.codec import decode, encode
 from domain.commands import EngageKillSwitch
 from domain.errors import ClockWentBackwards, DataError, InputError, InvariantError, ReplayDiverged, VenueError
-from domain.events import ChainListed, Clearance, EventRejected, RunStarted, ShardHalted
+from domain.events import ChainListed, Clearance, EventRejected, ExecutionReported, RunStarted, ShardHalted
 from domain.events_base import Event
 from domain.metrics import Metrics, NoMetrics
 from domain.stage import Stage
@@ -87,7 +87,7 @@ class Shard:
             return []
         self._offsets[source] = offset
         self._metrics.count("shard.inputs", label=type(event).__name__)
-        if self.is_late(source, event.ts_event):
+        if self.is_late(source, event.ts_event) and not isinstance(event, ExecutionReported):  # it may move money
             error = ClockWentBackwards(source=source, offset=offset, last=self._clocks[source], received=event.ts_event)
             return [self._rejected("shard", event, error)]
         if (chain := self._chains.get(event.underlying)) is not None:
@@ -95,7 +95,7 @@ class Shard:
                 admit(event, len(chain.contracts))
             except (InputError, DataError) as refusal:
                 return [self._rejected("shard", event, refusal)]
-        self._clocks[source] = event.ts_event
+        self._clocks[source] = max(event.ts_event, self._clocks.get(source, 0))
         self.last_ts = max(self.last_ts, event.ts_event)
         if isinstance(event, RunStarted):
             self._run = event

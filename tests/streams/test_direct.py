@@ -85,6 +85,11 @@ def cancel_order(venue: int) -> e.Clearance:
     return cleared(e.OrderCancelCleared, cancel=content)
 
 
+def question(venue: int) -> e.Clearance:
+    content = c.RequestOrderStatus(**HEAD, status_id="S1", clordid="O1", venue=venue, contract=-1, side="buy")
+    return cleared(e.OrderStatusCleared, request=content)
+
+
 def quote_frame(parcel: Parcel) -> QuoteFrame:
     assert isinstance(parcel.clearance, e.QuotesCleared)
     return parcel.clearance.frame
@@ -117,6 +122,7 @@ def test_split_loses_no_entry_mixes_no_venues_and_keeps_the_order(venues: list[i
         pytest.param(cleared(e.OrderCleared, order=order(2)), [2], id="order"),
         pytest.param(replace(1), [1], id="replacement"),
         pytest.param(cancel_order(0), [0], id="cancel"),
+        pytest.param(question(2), [2], id="question about an order"),
     ],
 )
 def test_each_kind_goes_to_its_venues(clearance: e.Clearance, venues: list[int]) -> None:

@@ -204,6 +204,23 @@ def test_clock_of_a_source_may_not_go_back() -> None:
     assert shard.last_ts == OPEN + 5
 
 
+def test_report_of_an_execution_is_never_refused_for_its_time() -> None:
+    """It may move money; what else its source says late is refused as before."""
+    seen: list[Event] = []
+
+    def apply(event: Event) -> Sequence[Event]:
+        seen.append(event)
+        return ()
+
+    shard = shard_of(Step("orders", apply, e.ExecutionReported, e.TimerFired))
+    fill = late_fill()
+    shard.handle("venue.X", 1, timer("a", fill.ts_event + 5))
+    assert shard.handle("venue.X", 2, fill) == []
+    assert seen[-1] == fill
+    (refused,) = shard.handle("venue.X", 3, timer("b", fill.ts_event + 1))
+    assert isinstance(refused, e.EventRejected)
+
+
 def test_chain_needs_a_run_and_is_listed_once() -> None:
     built: list[str] = []
 
