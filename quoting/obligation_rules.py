@@ -103,8 +103,9 @@ OBLIGATION_RULES: Final = (
         source=_NOTICES,
         evidence="published",
     ),
-    # Primary lead market makers of MIAX: long-term series count, adjusted ones do not. In-the-money series may be as wide as the underlying's own quote; that
-    # allowance is left out, so that what is measured is never better than the rule's own count.
+    # Primary lead market makers of MIAX: long-term series count, adjusted ones do not. In-the-money series may be as
+    # wide as the underlying's own quote; that allowance is left out, so that what is measured is never better than the
+    # rule's own count.
     *(
         ObligationRule(
             name="miax_primary_lead",
