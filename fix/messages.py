@@ -93,8 +93,10 @@ INSTRUMENT: Final = (
 )
 """What names an option, or with the first two a stock. In this order within groups."""
 
-PARTIES: Final = Item(Tag.NO_PARTY_IDS, required=True, entries=_must(Tag.PARTY_ID, Tag.PARTY_ID_SOURCE, Tag.PARTY_ROLE))
-"""Clearing firm and market maker of a quote or order."""
+PARTIES: Final = Item(
+    Tag.NO_PARTY_IDS, required=False, entries=_must(Tag.PARTY_ID, Tag.PARTY_ID_SOURCE, Tag.PARTY_ROLE)
+)
+"""Clearing firm and market maker of a quote or order, those that it has."""
 
 _TIMES: Final = (*_must(Tag.TRANSACT_TIME), *_may(Tag.OWN_UNDERLYING, Tag.TS_EVENT, Tag.TS_INIT))
 _TEXT: Final = _may(Tag.TEXT, Tag.ENCODED_TEXT_LEN, Tag.ENCODED_TEXT)

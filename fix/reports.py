@@ -70,7 +70,7 @@ class OrderReports:
         writer = binding.stamped(event)
         binding.address(writer, event.venue)
         writer.put(Tag.EXEC_ID, identifier(event.exec_id, Tag.EXEC_ID))
-        writer.put(Tag.ORDER_ID, event.clordid or event.quote_set_id or _NO_NAME)
+        writer.put(Tag.ORDER_ID, event.orig_clordid or event.clordid or event.quote_set_id or _NO_NAME)
         _put_names(writer, event)
         binding.instruments.put(writer, event.contract)
         if event.quote_set_id and event.contract != STOCK:

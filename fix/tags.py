@@ -91,7 +91,7 @@ class Tag(IntEnum):
     CL_ORD_ID = 11, "ClOrdID", "STRING", "Our name of an order, cancel, replacement or mass cancel; never used twice"
     EXEC_ID = 17, "ExecID", "STRING", "The venue's name of an execution report"
     EXEC_REF_ID = 19, "ExecRefID", "STRING", "The execution that a bust or a correction is about"
-    ORDER_ID = 37, "OrderID", "STRING", "The venue's name of an order; our venues repeat 11 or 117, NONE if neither"
+    ORDER_ID = 37, "OrderID", "STRING", "The venue's name of an order; our venues repeat 41, 11 or 117, else NONE"
     ORIG_CL_ORD_ID = 41, "OrigClOrdID", "STRING", "The order that is canceled or replaced"
     TEXT = 58, "Text", "STRING", "For people: printable ASCII, ? for anything else (then 355 has it all)"
     TRANSACT_TIME = 60, "TransactTime", "UTCTIMESTAMP", "When it happened, UTC milliseconds; 9501 has it to the ns"
