@@ -1,7 +1,8 @@
 """Our two-sided quotes of a whole chain at several venues, and the least that must be sent to change them.
 
 A `Ladder` is two arrays whose last axes are (side, contract), side 0 the bid and 1 the ask. A side that is absent has
-price 0 and size 0. All functions are pure and work on all venues in one pass.
+price 0 and size 0. All functions are pure and work on all venues in one pass; what every tick needs is native code
+(`quoting/native/ladder.cpp`), because a dozen small NumPy calls for each of them cost more than the work itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy.typing as npt
 
 from domain.commands import Side
 from domain.frames import QuoteFrame
-from domain.price import BREAK, Tick, TickColumns, next_down, next_up
+from domain.price import BREAK, Tick, TickColumns, next_down, next_up, tick_columns
+from quoting import _ladder
 
 Units = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -63,21 +65,16 @@ def round_out(bid: Floats, ask: Floats, tick: Tick) -> Units:
     """Put raw quotes on the grid: bids down, asks up.
 
     Args:
-        bid: Units as floats, shape (n,). At or below 0, or NaN: no bid.
+        bid: Units as floats, shape (n,). At or below 0, NaN, or from 2**62 on: no bid.
         ask: The same.
         tick: Increments.
 
     Returns:
         Units, int64, shape (2, n). 0 where there is no side.
     """
-    # Quotients of whole floats far below 2**53 are whole only where the price is on the grid: no integer division.
     out = np.empty((2, len(bid)), dtype=np.int64)
-    low = np.floor(np.fmax(bid, 0.0) + SNAP)
-    step = np.where(low < BREAK, tick.below, tick.above)
-    out[BID] = np.floor(low / step) * step
-    high = np.ceil(np.fmax(ask, 0.0) - SNAP)
-    step = np.where(high < BREAK, tick.below, tick.above)
-    out[ASK] = np.ceil(high / step) * step
+    ticks = tick if isinstance(tick, TickColumns) else tick_columns([tick], np.zeros(len(bid), np.intp))
+    _ladder.round_out(bid, ask, ticks.below, ticks.above, threshold=BREAK, snap=SNAP, out=out)
     return out
 
 
@@ -107,16 +104,18 @@ def hold(
     Returns:
         What to show, (venues, 2, n). Equal to the target where nothing is held.
     """
-    # Whole numbers against the next whole number above a bound: the same answer as against the bound, in one type.
-    move = target.price - shown.price
-    stays = np.abs(move, out=move) < np.ceil(requote_ticks * tick).astype(np.int64)
-    stays &= shown.size > 0
-    stays &= target.size > 0
-    stays &= _OUTWARD * shown.price <= _OUTWARD * limit
-    full = shown.size <= target.size
-    full &= shown.size >= np.ceil(replenish_share * target.size).astype(np.int64)
-    full &= stays
-    return Ladder(np.where(stays, shown.price, target.price), np.where(full, shown.size, target.size))
+    book = Ladder(np.empty_like(shown.price), np.empty_like(shown.size))
+    _ladder.hold(
+        *target,
+        *shown,
+        limit,
+        tick,
+        requote_ticks=requote_ticks,
+        replenish_share=replenish_share,
+        price=book.price,
+        size=book.size,
+    )
+    return book
 
 
 def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
@@ -134,11 +133,11 @@ def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
     Returns:
         The target where nothing would meet, else a copy with the sides held back; one without room is not shown.
     """
+    if not _ladder.may_meet(*target, *shown):
+        return target
     venues = len(target.price)
     standing_bid = shown.price[:, BID, :]
     standing_ask = np.where(shown.size[:, ASK, :] > 0, shown.price[:, ASK, :], _FAR)
-    if not _may_meet(target, standing_bid, standing_ask):
-        return target
     result = target
     for venue in range(venues):
         others = [row for row in range(venues) if row != venue]
@@ -156,14 +155,6 @@ def keep_apart(target: Ladder, shown: Ladder, ticks: TickColumns) -> Ladder:
             result.price[venue, side, meets] = held
             result.size[venue, side, meets[held == 0]] = 0
     return result
-
-
-def _may_meet(target: Ladder, standing_bid: Units, standing_ask: Units) -> bool:
-    """Whether any side of the target may reach the other side of anything that stands, be it at its own venue."""
-    bid = target.price[:, BID, :].max(axis=0)
-    ask = np.where(target.size[:, ASK, :] > 0, target.price[:, ASK, :], _FAR).min(axis=0)
-    reaches = (bid >= standing_ask.min(axis=0)) | (ask <= standing_bid.max(axis=0))
-    return bool(reaches.any())
 
 
 def innermost(first: Units, second: Units) -> Units:
@@ -184,9 +175,14 @@ def innermost(first: Units, second: Units) -> Units:
 
 def diff(target: Ladder, shown: Ladder) -> Mask:
     """Which entries must be sent to turn one book into the other: those that differ, no others. Shape (venues, n)."""
-    changed = (target.price != shown.price) | (target.size != shown.size)
-    mask: Mask = changed[..., BID, :] | changed[..., ASK, :]
+    mask: Mask = np.empty((len(shown.price), shown.price.shape[-1]), dtype=np.bool_)
+    _ladder.diff(*target, *shown, out=mask)
     return mask
+
+
+def put(out: Units, price: Units, mask: Mask) -> None:
+    """Overwrite prices of one venue, (2, n), with others of the same shape where the mask, (n,), says so. In place."""
+    _ladder.put(price, mask, out=out)
 
 
 def rows(book: Ladder, mask: Mask, venues: npt.NDArray[np.int16]) -> QuoteFrame:
@@ -197,14 +193,10 @@ def rows(book: Ladder, mask: Mask, venues: npt.NDArray[np.int16]) -> QuoteFrame:
         mask: (venues, n).
         venues: Venue index of each row of the book, shape (venues,).
     """
-    flat = np.flatnonzero(mask)
-    at = np.repeat(np.arange(len(mask)), np.count_nonzero(mask, axis=1))
-    n = mask.shape[1]
-    contract = flat - at * n
-    of_bid = flat + at * n
-    sides = of_bid, of_bid + n
-    bid, ask, bid_size, ask_size = (values.ravel().take(side) for values in book for side in sides)
-    return QuoteFrame(venue=venues.take(at), contract=contract, bid=bid, bid_size=bid_size, ask=ask, ask_size=ask_size)
+    count = int(np.count_nonzero(mask))
+    columns = {name: np.empty(count, dtype) for name, dtype in QuoteFrame.dtypes.items()}
+    _ladder.rows(*book, mask, venues, **columns)
+    return QuoteFrame(**columns)
 
 
 def apply_rows(book: Ladder, frame: QuoteFrame, row_of: dict[int, int]) -> Ladder:

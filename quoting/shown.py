@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from domain.commands import Side
 from domain.frames import QuoteRefusalFrame
-from quoting.ladder import Ladder, Mask, Units, innermost
+from quoting.ladder import Ladder, Mask, Units, innermost, put
 from quoting.unanswered import Silence
 
 Ints = npt.NDArray[np.int64]
@@ -126,7 +126,7 @@ class Shown:
         """Keep the prices of a venue that are about to be replaced, and any before them that may still stand."""
         book, before = self.book.price[row], self._before[row]
         kept = np.where(self._is_unsure(row), innermost(before, book), book) if self._awaiting[row] else book
-        before[:] = np.where(mask, kept, before)
+        put(before, kept, mask)
 
     def clear(self, venue_row: int | slice = slice(None)) -> None:
         """Nothing of ours is meant to stand at a venue, or anywhere."""

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from domain.chain import Chain
 from domain.frames import GreeksFrame
 from domain.price import BREAK, PRICE_SCALE, TickColumns
-from quoting.ladder import ASK, BID, SNAP, Ladder, Units, round_out
+from quoting import _target
+from quoting.ladder import SNAP, Ladder, Units, round_out
 from quoting.market import Market
 from quoting.settings import QuotingSettings
 
@@ -169,36 +170,43 @@ def quotes(
     4. Rounding away from the theo. A bid that rounds to nothing is no bid.
     5. Size: shrinks with the theo's error against the half spread, and on the side that adds to the inventory.
 
-    By construction bid < theo < ask, so that quotes never cross or lock.
+    By construction bid < theo < ask, so that quotes never cross or lock. The steps but the fourth are native code, in
+    their order and with these names (`quoting/native/target.cpp`).
     """
-    theo, edge = value.theo, value.edge
-    inventory = effective_inventory(value, exposure, multiplier, settings.max_inventory)
-    width = value.deviation * market.slope
-    half = market.base * market.staleness(ts) + 0.5 * width + settings.uncertainty_errors * value.error
-    half = np.maximum(np.minimum(half, 0.5 * settings.max_width * PRICE_SCALE - ticks.above), edge)
-    room = half - edge
-    skew = np.minimum(np.maximum(inventory * width, -room), room)
-
-    bid_limit = np.minimum(theo - edge, market.join_bid + np.maximum(market.ask - theo, 0.0))
-    bid_limit = np.minimum(bid_limit, market.ceiling)
-    ask_limit = np.maximum(theo + edge, market.join_ask - np.maximum(theo - market.bid, 0.0))
-    ask_limit = np.maximum(ask_limit, market.floor)
-    price = round_out(np.minimum(theo - half - skew, bid_limit), np.maximum(theo + half - skew, ask_limit), ticks)
-
-    certain = half / (half + value.error)
+    n = len(value.theo)
+    raw, size, limit = np.empty((2, n)), np.empty((2, n), dtype=np.int64), np.empty((2, n), dtype=np.int64)
     scale = min(
         1.0,
         settings.delta_budget / max(settings.size * venues * value.gross_delta, _TINY),
         settings.vega_budget / max(settings.size * venues * value.gross_vega, _TINY),
     )
-    share = inventory * (1.0 / settings.max_inventory)
-    full = settings.size * scale * certain
-    size = np.empty_like(price)
-    size[BID] = np.maximum(full * np.minimum(1.0 - share, 1.0), settings.min_size)
-    size[ASK] = np.maximum(full * np.minimum(1.0 + share, 1.0), settings.min_size)
-
-    is_quoted = value.is_good & market.is_shown
-    price *= is_quoted
+    _target.quotes(
+        theo=value.theo,
+        error=value.error,
+        edge=value.edge,
+        deviation=value.deviation,
+        inventory=effective_inventory(value, exposure, multiplier, settings.max_inventory),
+        is_good=value.is_good,
+        base=market.base * market.staleness(ts),
+        slope=market.slope,
+        bid=market.bid,
+        ask=market.ask,
+        join_bid=market.join_bid,
+        join_ask=market.join_ask,
+        ceiling=market.ceiling,
+        floor=market.floor,
+        is_shown=market.is_shown,
+        tick_above=ticks.above,
+        uncertainty=settings.uncertainty_errors,
+        widest=0.5 * settings.max_width * PRICE_SCALE,
+        most_inventory=settings.max_inventory,
+        full_size=settings.size * scale,
+        min_size=settings.min_size,
+        snap=SNAP,
+        price=raw,
+        size=size,
+        limit=limit,
+    )
+    price = round_out(raw[0], raw[1], ticks)
     size *= price > 0
-    limit = np.stack((np.floor(np.maximum(bid_limit, 0.0) + SNAP), np.ceil(ask_limit - SNAP))).astype(np.int64)
     return Target(quotes=Ladder(price, size), limit=limit, tick=value.tick)
