@@ -16,6 +16,7 @@ from domain.chain import Chain
 from domain.errors import InputError
 from domain.events import GreeksComputed, NbboUpdated, QuoteRefusal, UnderlyingUpdated
 from domain.price import PRICE_SCALE, TickClass, tick_columns
+from risk import _screen
 from risk.limits import Limits
 from risk.resting import FAR
 from risk.worst_case import UnitRisk
@@ -56,6 +57,7 @@ class Market:
         self.unit = UnitRisk(chain)
         self.nbbo_bid: Ints = np.zeros(n, np.int64)
         self.nbbo_ask: Ints = np.zeros(n, np.int64)
+        self._everything = np.arange(n, dtype=np.int32)
         self.has_theo = np.zeros(n, np.bool_)
         self.theo = np.zeros(n)
         self.bid = 0
@@ -91,9 +93,14 @@ class Market:
         """Take over theos and Greeks; a row that is not good keeps its last Greeks and loses its theo."""
         frame = event.frame
         good = (frame.status == 0) & (frame.theo >= 0)
-        self.has_theo[frame.contract] = good
-        self.theo[frame.contract] = np.where(good, frame.theo, 0.0)
-        self.unit.update(frame, good)
+        if good.all() and np.array_equal(frame.contract, self._everything):
+            self.has_theo[:] = True
+            self.theo[:] = frame.theo
+            self.unit.replace(frame)
+        else:
+            self.has_theo[frame.contract] = good
+            self.theo[frame.contract] = np.where(good, frame.theo, 0.0)
+            self.unit.update(frame, good)
         self.theo_ts = event.ts_event
         self._is_dirty = True
 
@@ -175,26 +182,35 @@ class Market:
         return reason
 
     def _collar(self, at: slice) -> tuple[Ints, Ints]:
+        """Return the price bounds of some contracts, at a venue that is up.
+
+        A bid stands at most `room` above the lower of theo and national offer, an offer at most that far below the
+        higher of theo and national bid; `room` is `collar_dollars`, or `collar_fraction` of the theo if that is more.
+        """
         limits = self._limits or Limits()
-        theo = self.theo[at] * PRICE_SCALE
-        room = np.maximum(limits.collar_dollars * PRICE_SCALE, limits.collar_fraction * theo)
-        bid, ask = self.nbbo_bid[at], self.nbbo_ask[at]
-        cap = np.where(ask > 0, np.minimum(theo, ask), theo) + room
-        floor = np.maximum(np.maximum(theo, bid) - room, 1.0)  # an absent national bid is 0
-        open_ = self.has_theo[at] & ~self._restricted[at]
-        return (
-            np.where(open_, np.floor(cap), 0.0).astype(np.int64),
-            np.where(open_, np.ceil(floor), float(FAR)).astype(np.int64),
+        theo = self.theo[at]
+        cap, floor = np.empty(len(theo), np.int64), np.empty(len(theo), np.int64)
+        _screen.collar(
+            theo,
+            self.has_theo[at] & ~self._restricted[at],
+            self.nbbo_bid[at],
+            self.nbbo_ask[at],
+            dollars=limits.collar_dollars,
+            fraction=limits.collar_fraction,
+            scale=PRICE_SCALE,
+            cap=cap,
+            floor=floor,
         )
+        return cap, floor
 
     def _refresh(self) -> None:
         cap, floor = self._collar(slice(None))
         caps, floors = self._bid_cap.reshape(self._venues, -1), self._ask_floor.reshape(self._venues, -1)
         caps[:] = cap
         floors[:] = floor
-        takes = self._takes_quotes()
-        caps[~takes] = 0
-        floors[~takes] = FAR
+        if not (takes := self._takes_quotes()).all():
+            caps[~takes] = 0
+            floors[~takes] = FAR
         self._is_dirty = False
 
     def _takes_quotes(self) -> npt.NDArray[np.bool_]:

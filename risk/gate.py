@@ -127,7 +127,7 @@ class RiskGate:
         verdict = judge_quotes(frame, self._view, self._blocked(command.ts_event, len(frame)))
         events: list[Event] = []
         if len(verdict.frame):
-            quotes.send(command.quote_set_id, verdict.frame, verdict.rows, verdict.where)
+            quotes.send(command.quote_set_id, verdict.frame, verdict.rows)
             events.append(self._issuer.quotes(command, verdict.frame))
         if verdict.refused is not None:
             events += self._refused(command, verdict.refused, verdict.breaches)

@@ -11,7 +11,8 @@ from domain.commands import STOCK
 from domain.events import QuoteRefusal
 from domain.frames import QuoteFrame, QuoteRefusalFrame
 from risk.checks import Blocked, Breach, Located, Mask, Reasons, entry_reasons, locate, self_crossed
-from risk.resting import Ints, Rows
+from risk.resting import Ints
+from risk.screen import screen
 from risk.view import View
 from risk.worst_case import CHECKS, added_load, over, over_held
 
@@ -24,20 +25,25 @@ class Verdict(NamedTuple):
     Attributes:
         frame: Entries that may go.
         rows: Flat row of each.
-        where: The same, or all rows as a slice.
         refused: The other entries, with their reasons; None where there is none.
         breaches: One for each check that failed.
     """
 
     frame: QuoteFrame
     rows: npt.NDArray[np.intp]
-    where: Rows
     refused: QuoteRefusalFrame | None
     breaches: list[Breach]
 
 
 def judge_quotes(frame: QuoteFrame, view: View, blocked: Blocked | None) -> Verdict:
-    """Judge a mass quote.
+    """Judge a mass quote: pass what the screen finds beyond doubt, else ask each entry."""
+    if blocked is None and (rows := screen(frame, view)) is not None:
+        return Verdict(frame, rows, None, [])
+    return judge_entries(frame, view, blocked)
+
+
+def judge_entries(frame: QuoteFrame, view: View, blocked: Blocked | None) -> Verdict:
+    """Judge each entry of a mass quote.
 
     Entries are judged by themselves first, then against our orders, then by what they add to the worst case, then
     against our other quotes. An entry that only takes away passes whatever else is wrong; a refused one that would have
@@ -45,11 +51,10 @@ def judge_quotes(frame: QuoteFrame, view: View, blocked: Blocked | None) -> Verd
     """
     located = locate(frame, view.quotes.venues, view.quotes.contracts)
     reasons, breaches = _judge_located(located, view, blocked)
-    good, rows, where = located.frame, located.rows, located.where
+    good, rows = located.frame, located.rows
     if reasons is not None:
         mask = (reasons == 0) | _pulls(located, view)
         good, rows = _without(good, reasons != 0).take(mask), rows[mask]
-        where = rows
     every = reasons
     if located.reasons is not None:
         every = located.reasons
@@ -58,10 +63,10 @@ def judge_quotes(frame: QuoteFrame, view: View, blocked: Blocked | None) -> Verd
             if count := int(np.count_nonzero(every == code)):
                 breaches.append(Breach(check, float(count), 0.0, count))
     if every is None:
-        return Verdict(good, rows, where, None, breaches)
+        return Verdict(good, rows, None, breaches)
     bad = np.flatnonzero(every)
     refused = QuoteRefusalFrame(venue=frame.venue[bad], contract=frame.contract[bad], reason=every[bad])
-    return Verdict(good, rows, where, refused, breaches)
+    return Verdict(good, rows, refused, breaches)
 
 
 def _judge_located(located: Located, view: View, blocked: Blocked | None) -> tuple[Reasons | None, list[Breach]]:

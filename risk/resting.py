@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.frames import QuoteFrame, QuoteRefusalFrame
+from risk import _screen
 from risk.in_flight import FAR, InFlight, Ints, Rows
 
 __all__ = ["FAR", "Ints", "RestingQuotes", "Rows"]
@@ -100,25 +101,31 @@ class RestingQuotes:
 
     # --- what we send -----------------------------------------------------------------------------------------------
 
-    def send(self, quote_set_id: str, frame: QuoteFrame, rows: npt.NDArray[np.intp], where: Rows) -> None:
+    def send(self, quote_set_id: str, frame: QuoteFrame, rows: npt.NDArray[np.intp]) -> None:
         """Take up a mass quote that was cleared.
 
         Args:
             quote_set_id: Its name, not used before.
             frame: Its entries, each row once, prices 0 where the size is 0.
             rows: Flat row of each entry.
-            where: The same, or a slice where the entries are all rows in order.
         """
-        bid_size, ask_size = self.bid_size, self.ask_size
-        bid_size[where] = np.maximum(bid_size[where], frame.bid_size)
-        ask_size[where] = np.maximum(ask_size[where], frame.ask_size)
-        offer = np.where(frame.ask_size > 0, frame.ask, FAR)
-        self._high_bid[where] = np.maximum(self._high_bid[where], frame.bid)
-        self._low_ask[where] = np.minimum(self._low_ask[where], offer)
-        self.sent_bid[where] = frame.bid
-        self.sent_ask[where] = offer
+        self._settle()
         self._number += 1
-        self._sent_by[where] = self._number
+        _screen.take_up(
+            rows,
+            frame.bid,
+            frame.bid_size,
+            frame.ask,
+            frame.ask_size,
+            number=self._number,
+            may_buy=self._bid_size,
+            may_sell=self._ask_size,
+            high_bid=self._high_bid,
+            low_ask=self._low_ask,
+            sent_bid=self.sent_bid,
+            sent_ask=self.sent_ask,
+            sent_by=self._sent_by,
+        )
         self._by_id[quote_set_id] = self._number
         self._in_flight.append(
             InFlight(
@@ -168,6 +175,8 @@ class RestingQuotes:
             self._work(sent, mine, is_certain=sent.number == number)
         self._in_flight = [sent for sent in self._in_flight if sent.is_open.any()]
         self._is_dirty = True
+        if not self._in_flight:  # all is answered: no need to leave the work to the next quote
+            self._settle()
 
     def cancel_confirmed(self, venue: int, cancel_id: str, contracts: Sequence[int]) -> None:
         """A venue says that quotes are gone. One that we did not ask for leaves in-flight quotes counted."""

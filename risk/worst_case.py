@@ -36,7 +36,6 @@ class UnitRisk:
 
     Attributes:
         greeks: Delta (shares), gamma (shares per dollar), vega (dollars per 1.00 vol) of one contract. Shape (3, n).
-        size: Absolute values of `greeks`. Shape (3, n).
         premium: Theo of one contract, dollars. Shape (n,).
     """
 
@@ -44,28 +43,26 @@ class UnitRisk:
         """Nothing is known: all zero."""
         self.multiplier = chain.multiplier
         self.greeks: Floats = np.zeros((3, len(chain)))
-        self.size: Floats = np.zeros((3, len(chain)))
         self.premium: Floats = np.zeros(len(chain))
 
     def update(self, frame: GreeksFrame, good: npt.NDArray[np.bool_]) -> None:
         """Take over the good rows. `good` has shape (len(frame),)."""
-        if len(frame) == len(self.premium) and good.all():
-            np.multiply(frame.delta, self.multiplier, out=self.greeks[0])
-            np.multiply(frame.gamma, self.multiplier, out=self.greeks[1])
-            np.multiply(frame.vega, self.multiplier, out=self.greeks[2])
-            np.multiply(frame.theo, self.multiplier, out=self.premium)
-        else:
-            at = frame.contract[good]
-            scale = self.multiplier[at]
-            for row, values in enumerate((frame.delta, frame.gamma, frame.vega)):
-                self.greeks[row, at] = values[good] * scale
-            self.premium[at] = frame.theo[good] * scale
-        np.abs(self.greeks, out=self.size)
+        at = frame.contract[good]
+        scale = self.multiplier[at]
+        for row, values in enumerate((frame.delta, frame.gamma, frame.vega)):
+            self.greeks[row, at] = values[good] * scale
+        self.premium[at] = frame.theo[good] * scale
+
+    def replace(self, frame: GreeksFrame) -> None:
+        """Take over a frame that holds every contract, in order and good."""
+        np.multiply(frame.delta, self.multiplier, out=self.greeks[0])
+        np.multiply(frame.gamma, self.multiplier, out=self.greeks[1])
+        np.multiply(frame.vega, self.multiplier, out=self.greeks[2])
+        np.multiply(frame.theo, self.multiplier, out=self.premium)
 
     def restore(self, greeks: Floats, premium: Floats) -> None:
         """Take over Greeks and premiums of a snapshot."""
         self.greeks, self.premium = greeks, premium
-        self.size = np.abs(greeks)
 
 
 def limits_of(limits: Limits) -> Floats:
@@ -88,7 +85,7 @@ def base_load(unit: UnitRisk, held: Floats, held_notional: float, bid: Ints, ask
         Largest reachable net Greeks, the negatives of the smallest ones, and gross notional. Shape (7,), as CHECKS.
     """
     both, more = (bid + ask).astype(np.float64), (bid - ask).astype(np.float64)
-    gross = (unit.size * both).sum(axis=1)
+    gross = (np.abs(unit.greeks) * both).sum(axis=1)
     net = (unit.greeks * more).sum(axis=1)
     notional = held_notional + float((unit.premium * both).sum())
     return np.concatenate([(gross + net) / 2 + held, (gross - net) / 2 - held, [notional]])
