@@ -22,6 +22,9 @@ _PADDING: Final = tuple(bytes(-length % _ALIGNMENT) for length in range(_ALIGNME
 """By length modulo the alignment."""
 
 _END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+_KEPT_SCHEMAS: Final = 16
+"""The parts of one mass quote and its entry in the journal differ in their rows alone."""
+
 _KEPT_HEADS: Final = 4_096
 """A head is about a kilobyte; mass quotes come in any number of rows up to a thousand."""
 
@@ -33,15 +36,16 @@ def schema_of(frame: type[Frame]) -> pa.Schema:
     )
 
 
-def write_stream(frame: Frame, schema: pa.Schema) -> bytes:
+def write_stream(frame: Frame, key: bytes, value: bytes) -> bytes:
     """One frame as a stream of one batch.
 
     Args:
         frame: Its columns are contiguous, little-endian and without nulls by construction.
-        schema: `schema_of` its type, with any metadata.
+        key: Name of the one metadatum of the stream's schema, which is `schema_of` its type else.
+        value: What stands under that name.
     """
     kind: Any = type(frame)  # a type can be hashed; its instances cannot, from which mypy takes it that neither can
-    parts: list[Any] = [schema.serialize(), _batch_head(kind, len(frame))]
+    parts: list[Any] = [_schema_head(kind, key, value), _batch_head(kind, len(frame))]
     for values in frame.columns().values():
         parts += (values.data, _PADDING[values.nbytes % _ALIGNMENT])
     parts.append(_END)
@@ -52,6 +56,16 @@ def prepare(kind: Any, most_rows: int) -> None:  # noqa: ANN401  # a type of fra
     """Take the heads of all batches up to a number of rows now, rather than each when it is first needed."""
     for rows in range(1, min(most_rows, _KEPT_HEADS // 2) + 1):
         _batch_head(kind, rows)
+
+
+_schema_of: Final = functools.cache(schema_of)
+
+
+@functools.lru_cache(maxsize=_KEPT_SCHEMAS)
+def _schema_head(kind: Any, key: bytes, value: bytes) -> bytes:  # noqa: ANN401  # see `write_stream`
+    """What the stock writer puts before all batches."""
+    head: bytes = _schema_of(kind).with_metadata({key: value}).serialize().to_pybytes()
+    return head
 
 
 @functools.lru_cache(maxsize=_KEPT_HEADS)

@@ -114,7 +114,7 @@ def encode(event: Event) -> Encoded:
     if schema.arrow is None or not _has_frame(event):
         return Encoded(schema.event.__name__, schema.version, _json(event))
     header = _json(schema.header(**{name: getattr(event, name) for name in schema.header.__struct_fields__}))
-    payload = write_stream(event.frame, schema.arrow.with_metadata({HEADER_KEY: header}))
+    payload = write_stream(event.frame, HEADER_KEY, header)
     return Encoded(schema.event.__name__, schema.version, payload)
 
 
