@@ -33,7 +33,7 @@ _SHOWN: Final = 64
 def bad(message: str, tag: int, value: str) -> DataError:
     """Return the refusal of a field that was read; a long value is cut."""
     known = BY_NUMBER.get(tag)
-    return DataError(message, tag=tag, name="" if known is None else known.fix_name, value=value[:_SHOWN])
+    return DataError(message, tag=int(tag), name="" if known is None else known.fix_name, value=value[:_SHOWN])
 
 
 def unwritable(message: str, tag: Tag, value: object) -> InputError:
