@@ -104,11 +104,15 @@ def resume(folder: RunFolder, control: Control, sinks: Sequence[Sink] = (), metr
         InputError: The run has ended.
         JournalCorrupt: The journal is damaged before its torn tail.
     """
-    if not segments(folder.journal):
+    if not segments(folder.journal) or next(iter(JournalReader(folder.journal)), None) is None:
+        for path in segments(folder.journal):  # killed before its first record was whole
+            path.unlink()
+        folder.drop_snapshots_after(-1)
         return start(folder, control, sinks, metrics)
     last, tail, cut = JournalTail.cut_after_last_input(folder.journal)
     if last.message.schema == "RunEnded" and folder.facts.exists():
         raise InputError("the run has ended: there is nothing to resume", field="run", value=folder.path.name)
+    folder.facts.unlink(missing_ok=True)  # of an interrupt: from now on they are not those of the end
     structlog.get_logger().info("run.resumed", sequence=last.sequence, cut_bytes=cut)
     folder.drop_snapshots_after(last.sequence)
     found = folder.best_snapshot(last.sequence)

@@ -68,6 +68,22 @@ def test_a_journal_cut_anywhere_resumes_to_the_same_end(axiom: Axiom, finished: 
         assert problems(launch) == []
 
 
+@pytest.mark.parametrize("share", [0.0, 1e-4, 1.0], ids=["no record", "half a record", "every record"])
+def test_a_journal_cut_in_its_first_record_or_at_its_end_resumes_to_the_same_end(
+    axiom: Axiom, finished: Finished, share: float
+) -> None:
+    """Killed before the first input was whole, the run begins anew; after the last, it only lacks its report."""
+    source = finished[0].runs / "whole"
+    whole = b"".join(path.read_bytes() for path in segments(source / "journal"))
+    cut = int(share * len(whole))
+    assert cut < next(iter(JournalReader(source / "journal"))).end or cut == len(whole)
+    launch = resume(RunFolder(_cut_copy(source, axiom.runs / "cut", whole[:cut], random.Random(3))), NoControl())
+    assert launch.go() is Outcome.FINISHED
+    launch.close()
+    assert launch.run.digest.hex() == finished[1]["digest"]
+    assert problems(launch) == []
+
+
 def test_kill_minus_nine_in_the_middle_resumes_to_the_same_end(axiom: Axiom, finished: Finished) -> None:
     size = sum(path.stat().st_size for path in segments(finished[0].runs / "whole" / "journal"))
     for number, share in enumerate((0.2, 0.7)):
@@ -84,6 +100,20 @@ def test_kill_minus_nine_in_the_middle_resumes_to_the_same_end(axiom: Axiom, fin
 
 def test_a_finished_run_is_not_resumed(finished: Finished) -> None:
     assert "nothing to resume" in finished[0].call("resume", "whole", code=2)
+
+
+def test_a_run_that_was_interrupted_and_then_killed_after_its_end_is_finished_by_a_resume(
+    axiom: Axiom, finished: Finished
+) -> None:
+    """The facts of the interrupt are not taken for those of the end."""
+    source, draw = finished[0].runs / "whole", random.Random(1)
+    whole = b"".join(path.read_bytes() for path in segments(source / "journal"))
+    folder = RunFolder(_cut_copy(source, axiom.runs / "late", whole[: len(whole) // 2], draw))
+    folder.facts.write_bytes((source / "facts.json").read_bytes())
+    launch = resume(folder, NoControl())
+    assert launch.go() is Outcome.FINISHED
+    launch.close()
+    assert axiom.json("resume", "late")["digest"] == finished[1]["digest"]
 
 
 def _cut_copy(source: Path, target: Path, journal: bytes, draw: random.Random) -> Path:
