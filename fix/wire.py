@@ -6,7 +6,7 @@ knows an instrument or an event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from domain.errors import DataError
@@ -18,6 +18,7 @@ Meaning = TypeVar("Meaning")
 
 SOH: Final = "\x01"
 _LONGEST_TAG: Final = 9
+_DATA_LENGTH, _DATA = Tag.ENCODED_TEXT_LEN.value, Tag.ENCODED_TEXT.value
 _TAGS: Final = {str(number): number for number in BY_NUMBER}
 _ENVELOPE: Final = frozenset(item.tag.value for item in (*HEADER, *TRAILER))
 
@@ -181,22 +182,29 @@ def scan(raw: str) -> list[tuple[int, str]]:
     pieces = raw.split(SOH)
     pieces.pop()
     fields: list[tuple[int, str]] = []
-    at = 0
-    while at < len(pieces):
-        number, _, value = pieces[at].partition("=")
-        tag = _tag(number, pieces[at])
-        if tag == Tag.ENCODED_TEXT and fields and fields[-1][0] == Tag.ENCODED_TEXT_LEN:
-            length = natural(fields[-1][1], Tag.ENCODED_TEXT_LEN)
-            while _bytes(value) < length and at + 1 < len(pieces):  # data may hold the end mark
-                at += 1
-                value = f"{value}{SOH}{pieces[at]}"
-            if _bytes(value) != length:
-                raise bad("data is not of its length", tag, value)
+    parts = iter(pieces)
+    for piece in parts:
+        number, _, value = piece.partition("=")
+        tag = _TAGS.get(number) or _tag(number, piece)
+        if tag == _DATA and fields and fields[-1][0] == _DATA_LENGTH:
+            value = _data(value, parts, fields[-1][1])
         elif not value:
-            raise bad("field must not be empty", tag, pieces[at])
+            raise bad("field must not be empty", tag, piece)
         fields.append((tag, value))
-        at += 1
     return fields
+
+
+def _data(value: str, rest: Iterator[str], length: str) -> str:
+    """Return data of a length in bytes: it may hold the end mark, and so pieces of it stand in what follows."""
+    n = natural(length, _DATA_LENGTH)
+    while _bytes(value) < n:
+        more = next(rest, None)
+        if more is None:
+            break
+        value = f"{value}{SOH}{more}"
+    if _bytes(value) != n:
+        raise bad("data is not of its length", _DATA, value)
+    return value
 
 
 def _bytes(text: str) -> int:
@@ -204,9 +212,7 @@ def _bytes(text: str) -> int:
 
 
 def _tag(number: str, piece: str) -> int:
-    known = _TAGS.get(number)
-    if known is not None:
-        return known
+    """Return the number of a tag that the dialect does not have."""
     if not (number.isascii() and number.isdigit() and len(number) <= _LONGEST_TAG) or number[0] == "0":
         raise bad("tag must be a number", 0, piece)
     return int(number)
@@ -242,16 +248,17 @@ def read_as(raw: str, rules: Layout) -> Record:
     """Read a message by a given layout; raises as `read` does."""
     fields = scan(raw)
     record = Record()
-    at = 0
-    while at < len(fields):
+    values, own, groups = record.values, rules.own, rules.groups
+    at, n = 0, len(fields)
+    while at < n:
         tag, value = fields[at]
-        if tag in record.values:
+        if tag in values:
             raise bad("field stands twice", tag, value)
-        if tag in BY_NUMBER and tag not in rules.own and tag not in _ENVELOPE:
+        if tag not in own and tag in BY_NUMBER and tag not in _ENVELOPE:
             raise bad("field does not belong here", tag, value)
-        record.values[tag] = value
+        values[tag] = value
         at += 1
-        if tag in rules.groups:
+        if tag in groups:
             at = _read_group(fields, at, record, tag, rules)
     _require(record, rules)
     return record
