@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -16,13 +17,23 @@ def main() -> None:
         sys.exit(130)
     try:
         app()
+    except SystemExit as ended:
+        _leave(ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1)
     except AxiomError as error:
         report_error(error)
-        sys.exit(2)
+        _leave(2)
     except OSError as error:
         place = {} if error.filename is None else {"path": str(error.filename)}
         report_error(Unavailable(f"the system refused: {error.strerror or error}", **place))
-        sys.exit(2)
+        _leave(2)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process: at once where a FIX engine ran, because its own way out of Python crashes."""
+    engine = sys.modules.get("fix.application")
+    if engine is not None:
+        engine.leave(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from routing.exchange import Exchange
 from routing.misbehaviour import Misbehaving
 from routing.order_state import OrderBook
 from routing.router import Router
-from routing.venues import SIMULATED, VenueTable
+from routing.venues import SIMULATED, Venue, VenueTable
 from streams.direct import DirectOutlet, VenuePort
 
 SHARD: Final = "0"
@@ -81,13 +81,15 @@ class Composer:
                 )
         ports = []
         for venue in self.venues:
-            exchange = Exchange(
-                self.venues, venue.index, chain, listed.tick_classes, settings.exchange, settings.run.seed
-            )
+            exchange = self.exchange(venue, chain, settings, listed)
             told = settings.misbehaviour.get(venue.mic)
             port = Misbehaving(exchange, told, settings.run.seed) if told is not None else exchange
             ports.append(VenuePort(venue.mic, venue.is_market_maker, port.latency_ns, port))
         return tuple(ports)
+
+    def exchange(self, venue: Venue, chain: Chain, settings: Settings, listed: ChainListed) -> Exchange:
+        """One venue as pure code."""
+        return Exchange(self.venues, venue.index, chain, listed.tick_classes, settings.exchange, settings.run.seed)
 
     def outlet(self, settings: Settings, underlying: str, ports: Sequence[VenuePort]) -> DirectOutlet:
         """The way out: what the gate of `underlying` issued, and nothing else."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from axiom.compose import SHARD, Composer
+from axiom.fix_venues import FixVenues
 from axiom.imports import no_positions, read_positions
 from axiom.interrupts import operator
 from axiom.pace import MaxSpeed, Paced
@@ -22,8 +23,9 @@ from domain.events import ChainListed, RunStarted
 from domain.metrics import Metrics
 from domain.state import unpack
 from streams.direct import DirectOutlet, VenuePort
-from streams.embedded import Control, EmbeddedRun, Journaled, Outcome, Sink
+from streams.embedded import Control, EmbeddedRun, Outcome, Sink
 from streams.journal import GENESIS, JournalReader, JournalTail, JournalWriter, segments
+from streams.journaled import Journaled
 from streams.lean import open_lean
 from streams.massive_files import open_massive_files
 from streams.recorded import Recording
@@ -64,6 +66,7 @@ class Launch:
     outlet: DirectOutlet
     journal: JournalWriter
     snapshot_ns: int
+    remote: FixVenues | None = None
 
     def go(self, on_snapshot: Callable[[], None] | None = None) -> Outcome:
         """Run to the end, or until stopped: then quotes are pulled, answers awaited, and a snapshot kept."""
@@ -88,8 +91,10 @@ class Launch:
         self.folder.save_snapshot(self.journal.next_sequence, self.run.snapshot())
 
     def close(self) -> None:
-        """Release the journal."""
+        """Release the journal, and end the venue processes."""
         self.journal.close()
+        if self.remote is not None:
+            self.remote.stop()
 
 
 def start(folder: RunFolder, control: Control, sinks: Sequence[Sink] = (), metrics: Metrics | None = None) -> Launch:
@@ -138,7 +143,8 @@ def _prepare(
     listed = first_chain(recording)
     chain = Chain(listed.underlying, recording.trade_date, listed.contracts)
     composer = Composer()
-    ports = composer.ports(settings, listed)
+    remote = FixVenues(folder, settings, listed) if config.venues == "fix" else None
+    ports = composer.ports(settings, listed) if remote is None else remote.ports(is_resumed=journaled is not None)
     started = RunStarted(
         ts_event=0,
         ts_init=0,
@@ -190,6 +196,7 @@ def _prepare(
         outlet=outlet,
         journal=journal,
         snapshot_ns=settings.run.snapshot_minutes * MINUTE_NS,
+        remote=remote,
     )
 
 

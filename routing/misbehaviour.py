@@ -120,6 +120,14 @@ class Misbehaving:
         """Return what really rests."""
         return self._exchange.resting()
 
+    def behave(self, misbehaviour: Misbehaviour) -> None:
+        """Do wrong otherwise from now on."""
+        self._how = misbehaviour
+
+    def disconnect(self) -> None:
+        """Lose the connection, as `Exchange.disconnect` does."""
+        self._exchange.disconnect()
+
     def submit(self, clearance: Clearance, ts: int) -> list[Event]:
         """Take a message as `Exchange.submit` does, and answer badly."""
         events = self._life(ts, clearance)

@@ -59,13 +59,22 @@ class DirectVenue(Protocol):
         ...
 
 
+class HeldVenue(DirectVenue, Protocol):
+    """A venue in a process of its own whose market goes on in step with ours."""
+
+    def skip_market(self) -> None:
+        """Count a market event that the venue has seen: a run that is resumed repeats its journal without it."""
+        ...
+
+
 class VenuePort(NamedTuple):
-    """How a venue is reached."""
+    """How a venue is reached. `remote` is `exchange` again where that is in another process."""
 
     mic: str
     takes_quotes: bool
     latency_ns: int
     exchange: DirectVenue
+    remote: HeldVenue | None = None
 
 
 class Ledger(Protocol):

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final, Protocol
 
@@ -36,7 +35,8 @@ from domain.metrics import Metrics, NoMetrics
 from domain.state import pack, unpack
 from streams.digest import Digest
 from streams.direct import DirectOutlet, Pending, VenuePort, pack_pending, unpack_pending
-from streams.journal import JournalWriter, Kind, Record
+from streams.journal import JournalWriter, Kind
+from streams.journaled import Journaled
 from streams.recorded import FeedItem
 from streams.shard import Shard
 from streams.timers import Timers
@@ -87,23 +87,6 @@ class Outcome(Enum):
     FINISHED = "finished"
     PAUSED = "paused"
     STOPPED = "stopped"
-
-
-@dataclass(slots=True)
-class Journaled:
-    """What a killed run left behind: its input records with their output records, in order."""
-
-    inputs: Iterator[tuple[Record, list[Record]]]
-    last_sequence: int
-    head: tuple[Record, list[Record]] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        """Look at the first."""
-        self.advance()
-
-    def advance(self) -> None:
-        """Go to the next input."""
-        self.head = next(self.inputs, None)
 
 
 class EmbeddedRun:
@@ -163,6 +146,8 @@ class EmbeddedRun:
             self._take_commands()
             if self._control.should_stop:
                 return Outcome.STOPPED
+            if self._take_remote_answer():
+                continue
             due = self._due()
             if due is None:
                 break
@@ -196,6 +181,21 @@ class EmbeddedRun:
         if self._timers.due is not None:
             candidates.append(self._timers.due)
         return min(candidates, default=None)
+
+    def _take_remote_answer(self) -> bool:
+        """Apply what a venue in another process answered before a kill: the journal has it, the venue is not asked."""
+        head = self._journaled.head if self._journaled is not None else None
+        if head is None or not head[0].source.startswith(VENUE):
+            return False
+        record = head[0]
+        if all(port.remote is None for port in self._ports if VENUE + port.mic == record.source):
+            return False
+        answer = record.event()
+        self._steps += 1
+        self._now = max(self._now, answer.ts_init)
+        self._offsets[record.source] = record.offset
+        self._apply(record.source, record.offset, answer)
+        return True
 
     def _is_venue_next(self) -> bool:
         """Whether the journal goes on with a venue: `drain` may have run ahead of the recording."""
@@ -231,6 +231,9 @@ class EmbeddedRun:
         event = item.event
         if isinstance(event, MARKET) and not self._shard.is_late(item.source, event.ts_event):
             for venue, port in enumerate(self._ports):
+                if port.remote is not None and self.is_replaying:
+                    port.remote.skip_market()
+                    continue
                 try:
                     self._answer(venue, port.exchange.on_market(event))
                 except (InputError, DataError) as refusal:  # nothing changed there; the stages judge it for themselves
@@ -282,6 +285,8 @@ class EmbeddedRun:
             if isinstance(output, Clearance):
                 has_quotes |= isinstance(output, QuotesCleared)
                 for parcel in self._outlet.send(output, self._now):
+                    if is_known and self._ports[parcel.venue].remote is not None:
+                        continue  # it left before, or what became of it is asked for: it is not sent again
                     self._push(Pending(parcel.arrives, self._order, parcel.venue, False, parcel.clearance))
         if has_quotes:
             self._note_latency(event, time.perf_counter_ns() - started)
@@ -367,7 +372,9 @@ class EmbeddedRun:
         for port, data in zip(self._ports, values["venues"], strict=True):
             port.exchange.restore(data)
         self._outlet.set_state(values["outlet"])
-        self._pending = unpack_pending(values["pending"])
+        self._pending = [
+            pending for pending in unpack_pending(values["pending"]) if self._ports[pending.venue].remote is None
+        ]  # what was on the way to or from another process is in the journal, or is asked for
         self._timers.set_state(*values["timers"])
         self._order = values["order"]
         self._steps = values["steps"]

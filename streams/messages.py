@@ -17,7 +17,7 @@ class Headers(NamedTuple):
         group: The group of stages that sent it; empty for what comes from outside.
         epoch: Of the owner who sent it; -1 for what comes from outside.
         applied: References to the inputs applied since the last message on this effects topic; empty elsewhere.
-        cause: What it came of, for people who follow a trail: `topic-partition@offset` or a name; empty where not known.
+        cause: What it came of, for people who follow a trail: `topic-partition@offset` or a name; else empty.
     """
 
     source: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from axiom.cli import bench, inspect, kafka, operate, run
+from axiom.cli import bench, inspect, kafka, operate, run, venue
 
 app = typer.Typer(
     name="axiom",
@@ -17,6 +17,7 @@ run.register(app)
 operate.register(app)
 inspect.register(app)
 kafka.register(app)
+venue.register(app)
 bench.register(app)
 
 __all__ = ["app"]

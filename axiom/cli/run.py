@@ -21,7 +21,7 @@ from axiom.cli.operate import say_answer, who
 from axiom.cli.options import AsJson, RunName, RunsRoot
 from axiom.console import print_json, say
 from axiom.control import ControlServer, send_command
-from axiom.finish import finish, write_facts
+from axiom.finish import rebuild, write_facts
 from axiom.interrupts import LiftedControl, PauseMarks
 from axiom.launch import resume, start
 from axiom.live import LiveView
@@ -34,6 +34,7 @@ from streams.journal import segments
 
 INTERRUPTED = 130
 SOURCES = ("lean", "massive-files", "synthetic")
+VENUES = ("direct", "fix")
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +49,9 @@ def run_command(  # one parameter for each option
     underlying: Annotated[str, typer.Option(help="Symbol of the underlying.")] = "",
     date: Annotated[str, typer.Option(help="Trade date, YYYY-MM-DD.")] = "",
     speed: Annotated[str, typer.Option(help="Event seconds per second, or max.")] = "max",
-    venues: Annotated[str, typer.Option(help="direct: simulated venues in this process.")] = "direct",
+    venues: Annotated[
+        str, typer.Option(help="direct: simulated venues in this process; fix: each a process, over FIX sessions.")
+    ] = "direct",
     positions: Annotated[Path | None, typer.Option(help="CSV of start-of-day positions.")] = None,
     statement: Annotated[
         Path | None, typer.Option(help="CSV of the clearing firm's positions, to reconcile with.")
@@ -62,8 +65,8 @@ def run_command(  # one parameter for each option
     """Run one day of one underlying: market in; quotes, hedges, fills and an explained P&L out."""
     if source not in SOURCES:
         raise InputError("unknown source", field="source", value=source, known=", ".join(SOURCES))
-    if venues != "direct":
-        raise InputError("unknown venues", field="venues", value=venues, known="direct")
+    if venues not in VENUES:
+        raise InputError("unknown venues", field="venues", value=venues, known=", ".join(VENUES))
     loaded = settings_module.load(settings, os.environ)
     if source == "synthetic":
         underlying, date = loaded.synthetic.symbol, loaded.synthetic.trade_date
@@ -176,21 +179,23 @@ def _run_to_end(folder: RunFolder, metrics: PrometheusMetrics, *, is_resume: boo
         if not sys.stdout.isatty():
             sinks.append(ProgressLines(launch.recording))
         view.begin(launch.recording, launch.listed, launch.run.tick_to_quote_ns)
-        with view:
-            outcome = launch.go()
-        launch.close()
+        try:
+            with view:
+                outcome = launch.go()
+            write_facts(folder, launch, wall_s=time.monotonic() - began)
+        finally:
+            launch.close()
     finally:
         control.close()
     structlog.get_logger().info("run.stopped", run=folder.path.name, outcome=outcome.value)
     if outcome is Outcome.STOPPED:
-        write_facts(folder, launch, wall_s=time.monotonic() - began)
         name = folder.path.name
         if as_json:
             print_json({"run": name, "outcome": outcome.value, "digest": launch.run.digest.hex()})
         else:
             say(f"interrupted: quotes are cancelled; go on with: axiom resume {name}")
         raise typer.Exit(INTERRUPTED)
-    summary = finish(folder, launch, wall_s=time.monotonic() - began)
+    summary = rebuild(folder)
     print_json(summary) if as_json else say(view.summary(summary, folder))
     return summary
 

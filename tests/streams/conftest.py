@@ -21,8 +21,9 @@ from domain.price import PENNY
 from domain.state import pack, unpack
 from risk.seal import ClearanceLedger, Sealer
 from streams.direct import DirectOutlet, VenuePort
-from streams.embedded import EmbeddedRun, Journaled, Pace, Sink
+from streams.embedded import EmbeddedRun, Pace, Sink
 from streams.journal import GENESIS, JournalReader, JournalTail, JournalWriter
+from streams.journaled import Journaled
 from streams.recorded import FeedItem
 from streams.replay import grouped
 from streams.shard import Shard
