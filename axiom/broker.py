@@ -191,6 +191,9 @@ def _settings(clients: int, controller: int) -> dict[str, str]:
         "message.max.bytes": str(MAX_MESSAGE_BYTES),
         "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
         "group.initial.rebalance.delay.ms": "0",
+        # After a kill the controller waits for the end of the old session: 9 s by default, where a start takes 4.
+        "broker.session.timeout.ms": "2000",
+        "broker.heartbeat.interval.ms": "500",
         # One node: internal topics have one replica.
         "offsets.topic.num.partitions": "4",
         "offsets.topic.replication.factor": "1",

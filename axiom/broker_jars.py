@@ -23,11 +23,13 @@ LEAST_JAVA: Final = 17
 """Kafka 4 brokers need Java 17."""
 
 FETCH_SECONDS: Final = 600.0
+_ASKED: Final = "pom.xml"
 _POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>axiom</groupId><artifactId>kafka-jars</artifactId><version>1</version>
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{VERSION}</version></dependency>
     <dependency>
       <groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>{LOG4J}</version>
     </dependency>
@@ -61,36 +63,37 @@ def java(environment: Mapping[str, str]) -> str:
 
 
 def jars(environment: Mapping[str, str], say: Callable[[str], None]) -> Path:
-    """The folder of the jars, fetched when absent (43 MB, some 15 s). Safe in several processes at once.
+    """The folder of the jars, fetched when absent (55 MB, some 20 s). Safe in several processes at once.
 
     Raises:
         Unavailable: Maven is missing or failed: its last lines are told.
     """
     home = cache(environment)
     folder = home / "libs"
-    if folder.is_dir():
+    if _is_complete(folder):
         return folder
     maven = shutil.which("mvn", path=environment.get("PATH", ""))
     if maven is None:
         raise Unavailable("Maven is missing: `make system` installs it", needed_for=ARTIFACT)
     home.mkdir(parents=True, exist_ok=True)
     with locked(home / "lock"):
-        if not folder.is_dir():
+        if not _is_complete(folder):
             _fetch(maven, home, environment, say)
     return folder
 
 
 def _fetch(maven: str, home: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
-    say(f"fetching {ARTIFACT} with Maven into {home} (about 43 MB)")
+    say(f"fetching {ARTIFACT} with Maven into {home} (about 55 MB)")
     part = home / "libs.part"
     shutil.rmtree(part, ignore_errors=True)
-    (home / "pom.xml").write_text(_POM, encoding="utf-8")
+    part.mkdir()
+    (part / _ASKED).write_text(_POM, encoding="utf-8")
     process = subprocess.Popen(
         [
             maven,
             "--batch-mode",
             "--strict-checksums",
-            f"--file={home / 'pom.xml'}",
+            f"--file={part / _ASKED}",
             "dependency:copy-dependencies",
             "-DincludeScope=runtime",
             f"-DoutputDirectory={part}",
@@ -123,8 +126,15 @@ def _fetch(maven: str, home: Path, environment: Mapping[str, str], say: Callable
     if code != 0 or not any(part.glob("kafka_2.13-*.jar")):
         told = [line for line in lines if "ERROR" in line][:3] or lines[-3:]
         raise Unavailable("Kafka's jars could not be fetched", artifact=ARTIFACT, exit=code, maven=" / ".join(told))
+    shutil.rmtree(home / "libs", ignore_errors=True)
     part.rename(home / "libs")
     say(f"  {len(list((home / 'libs').glob('*.jar')))} jars are there")
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether the jars are those asked for: the folder appears when it is whole, and says what was asked."""
+    asked = folder / _ASKED
+    return asked.is_file() and asked.read_text(encoding="utf-8") == _POM
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def acceptance_definitions(shared_root: Path) -> Path:
 
 
 class LocalBroker:
-    """An Apache Kafka of the tests' own, which they may stop, kill, freeze and start again on the same port and data."""
+    """An Apache Kafka of the tests' own, to stop, kill, freeze and start again on the same port."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -110,7 +110,9 @@ class LocalBroker:
         os.kill(self._broker.pid, number)
 
 
-def _needs_kafka() -> None:
+@pytest.fixture(scope="session")
+def kafka_is_there() -> None:
+    """Java, and the jars of Kafka, which are fetched where they are absent."""
     try:
         broker_jars.java(os.environ)
         broker_jars.jars(os.environ, lambda _: None)
@@ -119,18 +121,16 @@ def _needs_kafka() -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> str:
+def kafka(kafka_is_there: None) -> str:
     """`host:port` of one Apache Kafka that all tests and all processes of a test run share."""
-    _needs_kafka()
     shared = LocalBroker(Path(os.environ[_SHARED_BROKER]))
     shared.start()
     return shared.bootstrap
 
 
 @pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[LocalBroker]:
+def own_kafka(tmp_path: Path, kafka_is_there: None) -> Iterator[LocalBroker]:
     """An Apache Kafka for one test, running."""
-    _needs_kafka()
     own = LocalBroker(tmp_path / "kafka")
     own.start()
     yield own
