@@ -64,7 +64,7 @@ _OPERATOR: Final[frozenset[type[Event]]] = frozenset(
     }
 )
 _DESK: Final[frozenset[type[Event]]] = (
-    LISTING | _MARKET | _ANSWERS | _OPERATOR | {e.UnderlyingTraded, e.PositionsImported}
+    LISTING | _MARKET | _ANSWERS | _OPERATOR | {e.UnderlyingTraded, e.PositionsImported, e.RunEnded}
 )
 
 REPRICE: Final = Group(
@@ -76,17 +76,20 @@ HEDGE: Final = Group(
     reads=LISTING
     | {
         e.ExposureChanged,
+        e.GreeksComputed,
         e.KillSwitchEngaged,
         e.KillSwitchReleased,
         e.OrderFilled,
         e.OrderRefused,
         e.OrderRouted,
         e.OrderStateChanged,
+        e.PositionChanged,
         e.SessionChanged,
         e.TimerFired,
         e.UnderlyingUpdated,
         c.Flatten,
         c.ResumeQuoting,
+        c.SubmitOrder,
     },
     effects="orders.intents",
 )
