@@ -45,6 +45,9 @@ GOOG_CONTRACTS: Final = 2_192
 SEED: Final = 1
 TICK_NS: Final = 40_000_000
 """Event time between two moves: 1,300 of them fit between two NBBO updates of a minute feed."""
+MOVE: Final = 0.25
+"""Dollars per move. Of the one-minute moves of GOOG on that day 68 % are smaller; every one of this size changes more
+than a thousand contracts."""
 _CENT: Final = PRICE_SCALE // 100
 _REACH: Final = 8
 

@@ -10,7 +10,7 @@ import numpy as np
 from axiom.launch import first_chain
 from benchmarks import quote_updates, tick_to_quote
 from benchmarks._report import growth, latency, main, table
-from benchmarks._session import SEED, session, synthetic
+from benchmarks._session import MOVE, SEED, session, synthetic
 from streams.synthetic import SyntheticMarket
 from streams.synthetic_settings import SyntheticSettings
 
@@ -21,7 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Its own options."""
     parser.add_argument("--moves", type=int, default=100, help="moves of the underlying for each size")
     parser.add_argument("--frames", type=int, default=30, help="NBBO frames for each size")
-    parser.add_argument("--move", type=float, default=0.75, help="dollars per move of the underlying")
+    parser.add_argument("--move", type=float, default=MOVE, help="dollars per move of the underlying")
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:

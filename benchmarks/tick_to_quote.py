@@ -19,7 +19,7 @@ import numpy as np
 
 from axiom.launch import first_chain
 from benchmarks._report import latency, main, table
-from benchmarks._session import Tick, describe, goog_or_synthetic, session
+from benchmarks._session import MOVE, Tick, describe, goog_or_synthetic, session
 
 LEAST_CHANGED = 500
 """A move counts when it changes the quotes of at least so many contracts."""
@@ -31,7 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--moves", type=int, default=900, help="moves of the open loop")
     parser.add_argument("--closed-moves", type=int, default=300, help="moves of the closed loop")
     parser.add_argument("--minutes", type=int, default=30, help="minutes of the day that are applied first")
-    parser.add_argument("--move", type=float, default=0.75, help="dollars per move of the underlying")
+    parser.add_argument("--move", type=float, default=MOVE, help="dollars per move of the underlying")
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:

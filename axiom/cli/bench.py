@@ -18,14 +18,18 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("bench")(bench_command)
+    app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench_command)
 
 
 def bench_command(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of a benchmark; `all` runs each; none lists them.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Measure, and print the figures with the machine they were measured on."""
+    """Measure, and print the figures with the machine they were measured on.
+
+    Further options are the benchmark's own, --write and --quick among them: `axiom bench NAME -- --help` lists them.
+    """
     known = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
     if not name:
         for each in known:
@@ -38,7 +42,7 @@ def bench_command(
         raise InputError("unknown benchmark", field="name", value=unknown[0], known=where)
     codes = [
         subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{each}", *(["--json"] if as_json else [])],
+            [sys.executable, "-m", f"benchmarks.{each}", *(["--json"] if as_json else []), *context.args],
             cwd=FOLDER.parent,
             check=False,
         ).returncode
