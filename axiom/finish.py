@@ -82,7 +82,7 @@ def rebuild(folder: RunFolder) -> dict[str, Any]:
     summary["entries_per_message"] = round(end.quote_entries / max(end.quote_messages, 1), 1)
     summary["reconciliation_differences"] = record.day.counts["ReconciliationBroken"]
     summary["is_interrupted"] = folder.interrupted.exists()
-    summary["problems"] = [*end.problems, *_problems_of(summary)]
+    summary["problems"] = [*end.problems, *_problems_of(summary), *record.day.reconciliation.problems()]
     write_report(folder.path, record)
     write_atomically(folder.summary, msgspec.json.format(msgspec.json.encode(summary)))
     return summary
