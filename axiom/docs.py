@@ -1,4 +1,4 @@
-"""Generate docs/events.md from the tables of the code; with --check, fail when the file is out of date."""
+"""Generate docs/events.md and the tables of docs/fix.md from the code; with --check, fail when one is out of date."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
+from axiom.docs_fix import tables
 from domain.codec import SCHEMAS
 from domain.events_base import Event
 from domain.topics import CONTROL, TOPICS
 
 TARGET: Final = Path(__file__).parents[1] / "docs" / "events.md"
+FIX_TARGET: Final = TARGET.with_name("fix.md")
+_BEGIN, _END = "<!-- begin tables -->", "<!-- end tables -->"
 _HOUR_MS: Final = 3_600_000
 
 
@@ -69,16 +72,25 @@ def _type(kind: Any) -> str:  # noqa: ANN401  # annotations are of any kind
     return text.replace("|", "or")
 
 
+def render_fix() -> str:
+    """The page of the FIX dialect with its tables renewed; the words before them are written by hand."""
+    before, _, rest = FIX_TARGET.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n{tables()}\n{_END}{after}"
+
+
 def main(arguments: list[str]) -> int:
-    """Write the page, or check it."""
-    page = render()
-    if "--check" in arguments:
-        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == page:
-            return 0
-        sys.stderr.write("docs/events.md is out of date: run `make docs`\n")
-        return 1
-    TARGET.write_text(page, encoding="utf-8")
-    return 0
+    """Write the pages, or check them."""
+    stale = 0
+    for target, page in ((TARGET, render()), (FIX_TARGET, render_fix())):
+        if target.exists() and target.read_text(encoding="utf-8") == page:
+            continue
+        if "--check" in arguments:
+            sys.stderr.write(f"docs/{target.name} is out of date: run `make docs`\n")
+            stale = 1
+        else:
+            target.write_text(page, encoding="utf-8")
+    return stale
 
 
 if __name__ == "__main__":
