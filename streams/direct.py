@@ -6,6 +6,7 @@ sees a message one latency after it was sent, and its answer is seen one latency
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -159,22 +160,18 @@ class DirectOutlet:
                 self._check(venue, clearance)
                 yield venue, clearance
             return
-        venues = clearance.frame.venue
-        self._check(venues.max(initial=0), clearance)
-        self._check(venues.min(initial=0), clearance)
-        for venue in range(len(self._ports)):
-            rows = np.flatnonzero(venues == venue)
-            is_block = len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1  # a slice of it copies nothing
-            for start in range(0, len(rows), self._max_entries):
-                part = rows[start : start + self._max_entries]
+        frame = clearance.frame
+        if (frame.venue[1:] < frame.venue[:-1]).any():  # the quoter writes by venue: slices of that copy nothing
+            frame = frame.take(np.argsort(frame.venue, kind="stable"))
+        for venue in frame.venue[[0, -1]] if len(frame) else ():
+            self._check(venue, clearance)
+        ends = np.searchsorted(frame.venue, np.arange(len(self._ports)), side="right").tolist()
+        for venue, (begin, end) in enumerate(itertools.pairwise([0, *ends])):
+            for start in range(begin, end, self._max_entries):
+                part = frame.take(slice(start, min(start + self._max_entries, end)))
                 self.quote_entries += len(part)
                 self.quote_messages += 1
-                yield (
-                    venue,
-                    msgspec.structs.replace(
-                        clearance, frame=clearance.frame.take(slice(part[0], part[-1] + 1) if is_block else part)
-                    ),
-                )
+                yield venue, msgspec.structs.replace(clearance, frame=part)
 
     def _check(self, venue: int, clearance: Clearance) -> None:
         if not 0 <= venue < len(self._ports):
