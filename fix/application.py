@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 import quickfix as fix
 
 from domain.errors import InputError, SettingsError, Unavailable
-from fix.callbacks import Callbacks, looked_up, message_type, numbers_of
+from fix.callbacks import PROBE, Callbacks, Item, Probe, looked_up, message_type, numbers_of
 from fix.engine_settings import session_pairs
 from fix.event_log import EventLog
 from fix.session import Happened, LoggedOn, LoggedOut, LogonRefused, Received, Role, SequenceNumbers, SessionSettings
@@ -112,13 +112,25 @@ class Engine:
             raise Unavailable("the engine cannot start", sessions=[*self._ids], cause=str(error)) from error
 
     def drain(self) -> list[Happened]:
-        """Take what happened since the last call, oldest first."""
+        """Take what happened since the last call, oldest first. Sessions come up only where the owner drains."""
         inbox = self._callbacks.inbox
         self._callbacks.armed = False
-        taken = [inbox.popleft() for _ in range(len(inbox))]
-        return [self._told(item) for item in taken]
+        happened = []
+        for _ in range(len(inbox)):
+            item = inbox.popleft()
+            if isinstance(item, Probe):
+                self._probe(item.session)
+            else:
+                happened.append(self._told(item))
+        return happened
 
-    def _told(self, item: Happened | tuple[str, int, str]) -> Happened:
+    def _probe(self, session: str) -> None:
+        """Ask whether the other side follows. The session's lock keeps the question behind a gap fill under way."""
+        if session in self._callbacks.behind:
+            question = fix.Message(f"{self._begin[session]}1{_SOH}112={PROBE}{_SOH}10=000{_SOH}", False)
+            fix.Session.sendToTarget(question, self._ids[session])
+
+    def _told(self, item: Item) -> Happened:
         if isinstance(item, tuple):
             session, at, text = item
             raw = text.encode("utf-8", "surrogateescape")
@@ -131,14 +143,15 @@ class Engine:
             self._log.news(item.session)
         return item
 
-    def send(self, session: str, msg_type: str, body: bytes) -> int:
+    def send(self, session: str, msg_type: str, body: bytes, *, is_possible_resend: bool = False) -> int:
         """Send a business message on a session that is up.
 
         Args:
             session: Name of the session.
             msg_type: Tag 35.
-            body: `tag=value<SOH>` fields after tag 35, header fields of ours (97, 50, 57) first. The engine writes
-                8, 9, 10, 34, 49, 52 and 56, and puts the body in ascending order of tags, groups in the dictionary's.
+            body: `tag=value<SOH>` fields. The engine writes the header and the trailer, and puts the body in ascending
+                order of tags, groups in the dictionary's.
+            is_possible_resend: Whether the header says 97=Y: this content may have been sent before.
 
         Returns:
             Its sequence number, by which a session Reject would name it.
@@ -151,8 +164,9 @@ class Engine:
         """
         if msg_type in _SESSION_TYPES:
             raise InputError("session messages are sent by the engine", msg_type=msg_type)
+        flag = f"97=Y{_SOH}" if is_possible_resend else ""
         try:
-            text = f"{self._begin[session]}{msg_type}{_SOH}{body.decode()}10=000{_SOH}"
+            text = f"{self._begin[session]}{msg_type}{_SOH}{flag}{body.decode()}10=000{_SOH}"
             message = fix.Message(text, self._dictionaries[session], False)
         except KeyError:
             raise InputError("unknown session", session=session) from None
@@ -167,7 +181,7 @@ class Engine:
         """Whether messages may be sent."""
         return session in self._callbacks.logged_on
 
-    def sequencenumbers_of(self, session: str) -> SequenceNumbers:
+    def sequence_numbers(self, session: str) -> SequenceNumbers:
         """Numbers of the next message of each direction."""
         return numbers_of(self._ids[session])
 
@@ -218,6 +232,11 @@ class Engine:
         for store in self._stores:
             store.release()
         self._stores = []
+
+
+def has_run() -> bool:
+    """Whether this process made an engine, and so has to end by `leave`."""
+    return bool(_alive)
 
 
 def leave(code: int) -> NoReturn:

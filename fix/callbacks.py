@@ -2,6 +2,11 @@
 
 The engine calls on threads of its own, and an exception that it does not expect ends the process from there. So each
 callback is guarded, copies what it is given (the engine owns it), appends it to one inbox and wakes the owner once.
+
+A session that sends nothing again comes up in two steps. Right after the logons the other side may ask for what it
+missed, and the answer is a gap fill up to the next number, over anything sent in between: an order sent at once would
+be skipped without a word. So a TestRequest goes first, again after each gap fill, and only its Heartbeat proves that
+the other side has followed; until then nothing is sent. FIX 4.4, volume 2, recommends the same after a logon.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import quickfix as fix
 
@@ -40,6 +45,11 @@ _ALLOWED: Final[dict[str, tuple[type[Exception], ...]]] = {
 """What the binding lets through; anything else ends the process from the engine's thread."""
 
 _SOH: Final = "\x01"
+PROBE: Final = "IN-STEP"
+"""Tag 112 of our own TestRequests; the engine's say TEST."""
+
+Item = Happened | tuple[str, int, str]
+"""What the inbox holds: something that happened, or a message: session, time in ns, text."""
 
 
 def guarded(callback: Callable[..., None]) -> Callable[..., None]:
@@ -59,6 +69,12 @@ def guarded(callback: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+class Probe(NamedTuple):
+    """The owner shall ask the other side whether it has followed."""
+
+    session: str
+
+
 class Callbacks(fix.Application):
     """What the engine calls, on its own threads; of sends, on the sender's.
 
@@ -67,13 +83,15 @@ class Callbacks(fix.Application):
         armed: Whether the owner was woken and has not drained since.
         logged_on: Sessions that are up. One leaves it under the session's lock, which the engine also holds around
             `toApp`: a message is sent on a session that is up, or not at all.
+        behind: Sessions whose logons are done and where the other side has not proved that it follows.
         sent: Sequence number of the last message, for each sending thread.
     """
 
     def __init__(self, sessions: Sequence[SessionSettings], role: Role, wake: Callable[[], None]) -> None:
         super().__init__()
-        self.inbox: deque[Happened | tuple[str, int, str]] = deque()
+        self.inbox: deque[Item | Probe] = deque()
         self.logged_on: dict[str, None] = {}
+        self.behind: dict[str, None] = {}
         self.armed = False
         self.sent = threading.local()
         self._sessions = {session.name: session for session in sessions}
@@ -90,17 +108,18 @@ class Callbacks(fix.Application):
         """Both sides are logged on."""
         name = session.toString()
         self._last_words.pop(name, None)
-        numbers = numbers_of(session)
-        self.logged_on[name] = None
-        self._tell(
-            LoggedOn(session=name, at=time.time_ns(), next_sent=numbers.next_sent, next_expected=numbers.next_expected)
-        )
+        if self._sessions[name].resends_business:
+            self._come_up(name, session)
+        else:
+            self.behind[name] = None
+            self._tell(Probe(name))
 
     @guarded
     def onLogout(self, session: fix.SessionID) -> None:  # noqa: N802
         """The connection of a session ended, logged on or not."""
         name = session.toString()
         words = self._last_words.pop(name, "")
+        self.behind.pop(name, None)
         if self.logged_on.pop(name, self) is self:
             self._tell(LogonRefused(session=name, at=time.time_ns(), reason=words))
         else:
@@ -115,6 +134,8 @@ class Callbacks(fix.Application):
             self._complete_logon(message, self._sessions[name])
         elif kind == "5" and message.isSetField(58):
             self._last_words[name] = f"we logged out: {message.getField(58)}"
+        elif kind == "4" and name in self.behind:
+            self._tell(Probe(name))
         elif kind == "2":
             first, last = int(message.getField(7)), int(message.getField(16))
             self._tell(GapFound(session=name, at=time.time_ns(), first=first, last=last))
@@ -136,7 +157,10 @@ class Callbacks(fix.Application):
         """A session message arrived."""
         kind = message.getHeader().getField(35)
         name, at = session.toString(), time.time_ns()
-        if kind == "3":
+        if kind == "0":
+            if name in self.behind and message.isSetField(112) and message.getField(112) == PROBE:
+                self._come_up(name, session)
+        elif kind == "3":
             self._tell((name, at, message.toString()))
         elif kind == "5":
             words = message.getField(58) if message.isSetField(58) else "without a reason"
@@ -165,7 +189,15 @@ class Callbacks(fix.Application):
         with contextlib.suppress(Exception):  # the owner's own wake-up may be what went wrong
             self._tell(Failure(session="", at=time.time_ns(), where=where, error=repr(error)))
 
-    def _tell(self, item: Happened | tuple[str, int, str]) -> None:
+    def _come_up(self, name: str, session: fix.SessionID) -> None:
+        numbers = numbers_of(session)
+        self.behind.pop(name, None)
+        self.logged_on[name] = None
+        self._tell(
+            LoggedOn(session=name, at=time.time_ns(), next_sent=numbers.next_sent, next_expected=numbers.next_expected)
+        )
+
+    def _tell(self, item: Item | Probe) -> None:
         self.inbox.append(item)
         if not self.armed:
             self.armed = True

@@ -150,7 +150,7 @@ class _Happened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class LoggedOn(_Happened, frozen=True, kw_only=True):
-    """Both sides are logged on; messages may be sent.
+    """Both sides are logged on, the other side has followed our numbers; messages may be sent.
 
     Attributes:
         next_sent: Number of the next message we send.
@@ -202,7 +202,7 @@ class Failure(_Happened, frozen=True, kw_only=True):
 
 
 class Received(_Happened, frozen=True, kw_only=True):
-    """A business message of the peer, or a session Reject (35=3) of a message of ours.
+    """A business message of the peer, or a session Reject (35=3) of a message of ours. It may come before LoggedOn.
 
     Attributes:
         msg_type: Tag 35.
