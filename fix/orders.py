@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from domain.commands import (
+    STOCK,
     CancelAllOrders,
     CancelOrder,
     Intent,
@@ -29,7 +30,8 @@ _INTENT_CODES: Final = {Intent.HEDGE: "H", Intent.FLATTEN: "F"}
 _INTENTS: Final = {text: intent for intent, text in _INTENT_CODES.items()}
 _SALE_CODES: Final[dict[SaleMarking, str]] = {"": "2", "long": "2", "short": "5", "short_exempt": "6"}
 _SALES: Final[dict[str, SaleMarking]] = {"1": "", "2": "", "5": "short", "6": "short_exempt"}
-_LONG: Final = "L"
+_PLAIN_CODES: Final[dict[SaleMarking, str]] = {"": "N", "long": "L"}
+_PLAIN: Final = {text: marking for marking, text in _PLAIN_CODES.items()}
 _OF_UNDERLYING, _ALL = "2", "7"
 
 
@@ -57,7 +59,8 @@ class Orders:
             writer.put(Tag.SECONDARY_CL_ORD_ID, identifier(order.request_id, Tag.SECONDARY_CL_ORD_ID))
         binding.instruments.put(writer, order.contract)
         writer.put(Tag.SIDE, SIDE_CODES[order.side] if order.side == "buy" else _SALE_CODES[order.sale_marking])
-        writer.put(Tag.SALE_MARKING, _LONG if order.sale_marking == "long" else "")
+        if order.side == "sell" and order.sale_marking in _PLAIN_CODES and order.sale_marking != _usual(order.contract):
+            writer.put(Tag.SALE_MARKING, _PLAIN_CODES[order.sale_marking])
         writer.put(Tag.ORDER_QTY, natural_text(order.quantity, Tag.ORDER_QTY))
         writer.put(Tag.ORD_TYPE, _TYPE_CODES[order.order_type])
         if order.order_type == "limit" or order.price:
@@ -125,21 +128,21 @@ class Orders:
         """
         binding = self._binding
         order_type = code(record, Tag.ORD_TYPE, _TYPES)
-        side = code(record, Tag.SIDE, SIDES)
+        contract = binding.instruments.contract_of(record)
         return SubmitOrder(
             **binding.stamps(record),
             clordid=record.must(Tag.CL_ORD_ID),
             request_id=record.text(Tag.SECONDARY_CL_ORD_ID),
             venue=binding.venue,
-            contract=binding.instruments.contract_of(record),
-            side=side,
+            contract=contract,
+            side=code(record, Tag.SIDE, SIDES),
             quantity=record.quantity(Tag.ORDER_QTY),
             order_type=order_type,
             price=record.price(Tag.PRICE, None if order_type == "limit" else 0),
             tif=code(record, Tag.TIME_IN_FORCE, _TIFS) if Tag.TIME_IN_FORCE in record.values else "day",
             intent=code(record, Tag.ORDER_INTENT, _INTENTS) if Tag.ORDER_INTENT in record.values else Intent.HEDGE,
             party=binding.party(record),
-            sale_marking=_marking(record),
+            sale_marking=_marking(record, contract),
             locate_id=record.text(Tag.LOCATE_ID),
             market_maker_exempt=record.is_set(Tag.MARKET_MAKER_EXEMPT),
         )
@@ -198,12 +201,17 @@ class Orders:
         )
 
 
-def _marking(record: Record) -> SaleMarking:
-    """Return how a sale is marked: 54=2 is long where 9509 says so, and unmarked (an option) otherwise."""
+def _usual(contract: int) -> SaleMarking:
+    """Return what 54=2 alone says: a long sale of stock; sales of options are not marked."""
+    return "long" if contract == STOCK else ""
+
+
+def _marking(record: Record, contract: int) -> SaleMarking:
+    """Return how a sale is marked: by its side, and where that says the unusual by 9509."""
     marking = code(record, Tag.SIDE, _SALES)
-    told = record.text(Tag.SALE_MARKING)
-    if not told:
-        return marking
-    if told != _LONG or record.text(Tag.SIDE) != _SALE_CODES["long"]:
-        raise bad("marking does not fit the side", Tag.SALE_MARKING, told)
-    return "long"
+    is_plain = record.text(Tag.SIDE) == _SALE_CODES[""]
+    if Tag.SALE_MARKING not in record.values:
+        return _usual(contract) if is_plain else marking
+    if not is_plain:
+        raise bad("marking does not fit the side", Tag.SALE_MARKING, record.text(Tag.SALE_MARKING))
+    return code(record, Tag.SALE_MARKING, _PLAIN)

@@ -177,7 +177,7 @@ class Tag(IntEnum):
     PROTECTION_RULE = 9506, "AxiomProtectionRule", "STRING", "The venue's market-maker protection that tripped"
     LOCATE_ID = 9507, "AxiomLocateID", "STRING", "Locate of a short sale"
     MARKET_MAKER_EXEMPT = 9508, "AxiomMarketMakerExempt", "BOOLEAN", "Y: no locate, by the market-maker exception"
-    SALE_MARKING = 9509, "AxiomSaleMarking", "CHAR", "L: a sale that is marked long"
+    SALE_MARKING = 9509, "AxiomSaleMarking", "CHAR", "With 54=2, where that alone would say otherwise"
     ORDER_INTENT = 9510, "AxiomOrderIntent", "CHAR", "Why we trade: between our own processes only"
     MARKET_SEQUENCE = 9520, "AxiomMarketSequence", "STRING", "Market steps of the recording that are due or applied"
     REQUEST_ID = 9530, "AxiomRequestID", "STRING", "Name of a question, repeated in its answer"
@@ -257,7 +257,7 @@ CODES: Final[dict[Tag, dict[str, str]]] = {
     Tag.MASS_CANCEL_REQUEST_TYPE: {"2": "orders of the underlying", "7": "all orders"},
     Tag.MASS_CANCEL_RESPONSE: {"0": "refused", "2": "orders of the underlying", "7": "all orders"},
     Tag.LAST_LIQUIDITY_IND: {"1": "added", "2": "removed"},
-    Tag.SALE_MARKING: {"L": "long"},
+    Tag.SALE_MARKING: {"L": "long, of an option", "N": "not marked, of a stock"},
     Tag.ORDER_INTENT: {"H": "hedge", "F": "flatten"},
 }
 """What a tag may say. Tags of the session keep the codes of FIX.4.4, which their dictionary lists."""

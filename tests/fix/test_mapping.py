@@ -166,6 +166,15 @@ def test_an_order_of_a_plain_peer_is_read_without_our_own_tags() -> None:
     assert (found.party.capacity, found.tif) == ("customer", "day")
 
 
+def test_a_plain_sale_is_long_for_stock_and_unmarked_for_options() -> None:
+    for contract, marking, told in ((c.STOCK, "long", b""), (0, "", b""), (c.STOCK, "", b"N"), (0, "long", b"L")):
+        sale = msgspec.structs.replace(ORDER, contract=contract, side="sell", sale_marking=marking)
+        fields = only(sale).fields
+        assert b"\x0154=2\x01" in fields
+        assert (b"\x019509=" + told + b"\x01" in fields) == bool(told)
+        assert MAPPER.read(whole(only(sale))) == sale
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 def body_without(name: str, tag: int) -> Body:
     """A sample without one of its fields."""
@@ -215,7 +224,8 @@ def test_a_missing_field_is_named(name: str, tag: int) -> None:
         ("new_order", "202=742.5", "202=742.5005"),
         ("new_order", "167=OPT", "167=FUT"),
         ("new_order_short", "55=GOOG", "55=GOOG1"),
-        ("new_order_long", "9509=L", "9509=S"),
+        ("new_order_long", "9508=Y", "9509=S"),
+        ("new_order_short", "9507=LOC-9", "9509=L"),
         ("mass_quote", "132=18.45", "132=18.45001"),
         ("mass_quote", "134=10", "134=2147483648"),
         ("mass_quote", "134=10", "134=-1"),
