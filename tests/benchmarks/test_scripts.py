@@ -11,12 +11,14 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (CHECKOUT / "benchmarks").glob("*.py") if not path.stem.startswith("_"))
+NEEDS_KAFKA = {"kafka_hop"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "recorded_day"])
-def test_quick_run_prints_one_object_with_its_machine(name: str) -> None:
+def test_quick_run_prints_one_object_with_its_machine(name: str, request: pytest.FixtureRequest) -> None:
+    broker = ["--bootstrap", request.getfixturevalue("kafka")] if name in NEEDS_KAFKA else []
     found = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json"],
+        [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", *broker],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
