@@ -88,7 +88,7 @@ def run_command(  # one parameter for each option
     folder = RunFolder.create(runs, config)
     try:
         _drive(folder, is_resume=False, metrics_port=metrics_port, as_json=as_json)
-    except AxiomError:
+    except (AxiomError, OSError):
         if not segments(folder.journal):  # refused before its first input: the name is free again
             shutil.rmtree(folder.path)
         raise

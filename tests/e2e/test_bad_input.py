@@ -264,6 +264,17 @@ def test_bad_positions_file_is_refused_by_row(here: Here, tmp_path: Path, row: s
     assert not (here.runs / "bad").exists()
 
 
+def test_what_the_system_refuses_is_one_line_and_leaves_no_run(here: Here, tmp_path: Path) -> None:
+    """A folder where an archive should be: no error of ours, but the system's, while the day is read."""
+    options = tmp_path / "option" / "usa" / "minute" / "sym"
+    (options / f"{DAY.replace('-', '')}_quote_american.zip").mkdir(parents=True)
+    arguments = ("--source", "lean", "--path", str(tmp_path), "--underlying", "SYM", "--date", DAY)
+    said = here("run", *arguments, "--id", "bad", "--runs", str(here.runs))
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert "the system refused: Is a directory [path='" in said.err
+    assert not (here.runs / "bad").exists()
+
+
 # --- Runs that exist --------------------------------------------------------------------------------------------------
 
 
