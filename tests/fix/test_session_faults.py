@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import re
 import signal
@@ -110,7 +111,9 @@ class Peer:
         return answer
 
     def freeze(self) -> None:
+        """Stop the process, as a machine that hangs; returns when it stands still."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -215,30 +218,30 @@ def test_a_killed_side_takes_up_its_numbers_where_they_were(victim: str, pair: P
 
 def test_what_a_killed_client_missed_is_sent_to_it_again(pair: Pair) -> None:
     here, there = pair()
+    await_agreement(here, there)
     here.freeze()
-    for n in range(3):
-        there.send(f"report{n}")
+    first, *_ = [there.send(f"report{n}") for n in range(3)]
     here.kill()
     there.await_("LoggedOut")
     here.start()
-    assert here.await_("GapFound")["first"] == 2
+    assert here.await_("GapFound")["first"] == first
     here.await_("Received", 3)
     assert here.orders() == ["report0", "report1", "report2"]
     assert [field(each["raw"], 43) for each in here.seen if each["type"] == "Received"] == ["Y", "Y", "Y"]
-    there.await_("ResendAsked", first=2)
+    there.await_("ResendAsked", first=first)
     await_agreement(here, there)
 
 
 @pytest.mark.parametrize("persist", [False, True], ids=["nothing stored", "stored"])
 def test_an_order_that_a_killed_venue_missed_is_never_sent_again(persist: bool, pair: Pair) -> None:  # noqa: FBT001
     here, there = pair(client={"persist": persist})
+    await_agreement(here, there)
     there.freeze()
-    for n in range(3):
-        here.send(f"stale{n}")
+    first, *_ = [here.send(f"stale{n}") for n in range(3)]
     there.kill()
     here.await_("LoggedOut")
     there.start()
-    there.await_("GapFound", first=3)
+    there.await_("GapFound", first=first)
     there.await_("SequenceReset", gap_fill=True)
     here.await_("LoggedOn", 2)
     here.send("live")
