@@ -149,7 +149,8 @@ def _drive(folder: RunFolder, *, is_resume: bool, metrics_port: int, as_json: bo
             log = structlog.get_logger()
             log.info("run.started", run=folder.path.name, metrics=f"http://127.0.0.1:{port}/metrics")
             if not as_json:
-                say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
+                with contextlib.suppress(BrokenPipeError):  # nobody reads it: the run is not for the terminal
+                    say(f"run {folder.path.name}; metrics on http://127.0.0.1:{port}/metrics; Ctrl-C stops it in order")
             try:
                 summary = _run_to_end(folder, metrics, is_resume=is_resume, as_json=as_json)
             except typer.Exit:

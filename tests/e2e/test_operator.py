@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.commands import PauseQuoting
 from domain.events import (
     CommandApplied,
     KillSwitchEngaged,
     KillSwitchReleased,
+    NbboUpdated,
     OrderCleared,
     QuoteCancelCleared,
     QuotesCleared,
@@ -84,6 +86,52 @@ def test_interrupt_cancels_quotes_and_exits_within_five_seconds(axiom: Axiom, li
     _until(lambda: any(event.ts_event > last_quotes for event in _events(axiom, QuotesCleared)), resumed)
     resumed.kill()
     resumed.communicate(timeout=30)
+
+
+def test_a_run_whose_terminal_is_closed_ends_as_with_ctrl_c_and_its_report_can_be_made(
+    axiom: Axiom, live: subprocess.Popen[str]
+) -> None:
+    live.send_signal(signal.SIGHUP)
+    live.communicate(timeout=30)
+    assert live.returncode == 130
+    last_quotes = max(event.ts_event for event in _events(axiom, QuotesCleared))
+    assert _events(axiom, QuoteCancelCleared)[-1].ts_event >= last_quotes
+    summary = axiom.json("report", "live")
+    assert (summary["is_interrupted"], summary["problems"]) == (True, [])
+    assert (axiom.runs / "live" / "report.html").stat().st_size > 0
+
+
+def test_a_pause_of_a_person_holds_through_an_interrupt_and_a_resume(axiom: Axiom, live: subprocess.Popen[str]) -> None:
+    assert axiom.json("pause", "--reason", "lunch", "--user", "bob")["applied"]
+    live.send_signal(signal.SIGINT)
+    live.communicate(timeout=30)
+    before = len(_events(axiom, QuotesCleared))
+    stopped = _events(axiom, PauseQuoting)[-1].ts_event
+    resumed = axiom.start("resume", "live")
+    _until(lambda: any(event.ts_event > stopped for event in _events(axiom, NbboUpdated)), resumed)
+    assert len(_events(axiom, QuotesCleared)) == before
+    assert axiom.json("resume", "live", "--reason", "back", "--user", "bob")["applied"]
+    _until(lambda: len(_events(axiom, QuotesCleared)) > before, resumed)
+    resumed.kill()
+    resumed.communicate(timeout=30)
+
+
+def test_a_run_goes_on_when_nobody_reads_its_output(axiom: Axiom) -> None:
+    process = axiom.start("run", "--id", "unread", AXIOM_SET_SYNTHETIC__SESSION_MINUTES="1")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    process.wait(timeout=LIMIT_S)
+    assert axiom.json("replay", "unread")["equal"]
+    assert (axiom.runs / "unread" / "report.html").stat().st_size > 0
+
+
+def test_an_underlying_that_the_run_does_not_have_is_named(axiom: Axiom, live: subprocess.Popen[str]) -> None:
+    said = axiom.call("kill", "--underlying", "nope", "--reason", "typo", code=1)
+    assert "refused" in said
+    assert "field='underlying' value='NOPE'" in said
+    assert live.poll() is None
 
 
 def test_commands_to_a_run_that_is_not_running_say_so(axiom: Axiom) -> None:
