@@ -31,7 +31,7 @@ def main() -> None:
 def _leave(code: int) -> NoReturn:
     """End the process: at once where a FIX engine ran, because its own way out of Python crashes."""
     engine = sys.modules.get("fix.application")
-    if engine is not None:
+    if engine is not None and engine.has_run():
         engine.leave(code)
     sys.exit(code)
 

@@ -22,7 +22,7 @@ from risk.pnl import Pnl
 from risk.positions import Positions
 from risk.seal import ClearanceLedger, Sealer
 from routing.exchange import Exchange
-from routing.misbehaviour import Misbehaving
+from routing.misbehaviour import Misbehaving, Misbehaviour
 from routing.order_state import OrderBook
 from routing.router import Router
 from routing.venues import SIMULATED, Venue, VenueTable
@@ -81,15 +81,19 @@ class Composer:
                 )
         ports = []
         for venue in self.venues:
-            exchange = self.exchange(venue, chain, settings, listed)
-            told = settings.misbehaviour.get(venue.mic)
-            port = Misbehaving(exchange, told, settings.run.seed) if told is not None else exchange
+            is_told = venue.mic in settings.misbehaviour
+            port = (self.told if is_told else self.exchange)(venue, chain, settings, listed)
             ports.append(VenuePort(venue.mic, venue.is_market_maker, port.latency_ns, port))
         return tuple(ports)
 
     def exchange(self, venue: Venue, chain: Chain, settings: Settings, listed: ChainListed) -> Exchange:
         """One venue as pure code."""
         return Exchange(self.venues, venue.index, chain, listed.tick_classes, settings.exchange, settings.run.seed)
+
+    def told(self, venue: Venue, chain: Chain, settings: Settings, listed: ChainListed) -> Misbehaving:
+        """One venue as pure code that can be told to misbehave; by itself it does what `misbehaviour` says of it."""
+        told = settings.misbehaviour.get(venue.mic, Misbehaviour())
+        return Misbehaving(self.exchange(venue, chain, settings, listed), told, settings.run.seed)
 
     def outlet(self, settings: Settings, underlying: str, ports: Sequence[VenuePort]) -> DirectOutlet:
         """The way out: what the gate of `underlying` issued, and nothing else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -87,9 +88,10 @@ class Fleet:
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.forget()
         with folder.log.open("ab") as log:
-            port = str(self.ports[mic])
+            options = {"--run": self._run.path, "--port": self.ports[mic], "--parent": os.getpid()}
+            arguments = [str(part) for option in options.items() for part in option]
             self._processes[mic] = subprocess.Popen(
-                [sys.executable, "-m", "axiom", "venue", mic, "--run", str(self._run.path), "--port", port],
+                [sys.executable, "-m", "axiom", "venue", mic, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

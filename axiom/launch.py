@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from axiom.compose import SHARD, Composer
-from axiom.fix_venues import FixVenues
 from axiom.imports import no_positions, read_positions
 from axiom.interrupts import operator
 from axiom.pace import MaxSpeed, Paced
@@ -32,6 +33,9 @@ from streams.recorded import Recording
 from streams.replay import grouped
 from streams.shard import Shard
 from streams.synthetic import SyntheticMarket
+
+if TYPE_CHECKING:
+    from axiom.fix_venues import FixVenues
 
 MINUTE_NS = 60_000_000_000
 
@@ -143,7 +147,7 @@ def _prepare(
     listed = first_chain(recording)
     chain = Chain(listed.underlying, recording.trade_date, listed.contracts)
     composer = Composer()
-    remote = FixVenues(folder, settings, listed) if config.venues == "fix" else None
+    remote = _fix_venues(folder, settings, listed) if config.venues == "fix" else None
     ports = composer.ports(settings, listed) if remote is None else remote.ports(is_resumed=journaled is not None)
     started = RunStarted(
         ts_event=0,
@@ -198,6 +202,14 @@ def _prepare(
         snapshot_ns=settings.run.snapshot_minutes * MINUTE_NS,
         remote=remote,
     )
+
+
+def _fix_venues(folder: RunFolder, settings: Settings, listed: ChainListed) -> FixVenues:
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    from axiom.fix_venues import FixVenues  # the engine is large: a run without FIX does without it
+
+    signal.signal(signal.SIGINT, on_interrupt)  # importing the engine sets it to end the process at once
+    return FixVenues(folder, settings, listed)
 
 
 def first_chain(recording: Recording) -> ChainListed:

@@ -30,7 +30,7 @@ from domain.events import Event
 from fix.application import Engine, leave
 from fix.mapping import Mapper
 from fix.venue import Note, VenueServer
-from routing.misbehaviour import Misbehaving, Misbehaviour
+from routing.misbehaviour import Misbehaviour
 from streams.embedded import MARKET
 from streams.journal import JournalReader, JournalTail, JournalWriter, Kind, segments
 from streams.recorded import Recording
@@ -65,9 +65,7 @@ class VenueProcess:
         listed = first_chain(recording)
         venue = venue_of(mic)
         chain = Chain(listed.underlying, dt.date.fromisoformat(listed.trade_date), listed.contracts)
-        exchange = Composer().exchange(venue, chain, settings, listed)
-        told = settings.misbehaviour.get(mic, Misbehaviour())
-        self._book = Misbehaving(exchange, told, settings.run.seed)
+        self._book = Composer().told(venue, chain, settings, listed)
         self._wake = threading.Event()
         self._should_stop = False
         self._is_told = False
@@ -90,15 +88,14 @@ class VenueProcess:
         """Send to the client."""
         return self._engine.send(self._session, msg_type, body)
 
-    def serve(self) -> None:
-        """Serve until told to stop, or until whoever started us is gone."""
-        parent = os.getppid()
+    def serve(self, parent: int) -> None:
+        """Serve until told to stop, or until the process that started us, `parent`, is gone; 0 has none."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the run: it cancels quotes first
         signal.signal(signal.SIGHUP, self._tell)
         self._engine.start()
         self._folder.say_ready(os.getpid())
-        while not self._should_stop and os.getppid() == parent:
+        while not self._should_stop and parent in {0, os.getppid()}:
             self._wake.wait(_TICK_S)
             self._wake.clear()
             if self._is_told:
@@ -152,8 +149,7 @@ class VenueProcess:
         structlog.get_logger().warning(what, **fields)
 
 
-def main(run: Path, mic: str, port: int) -> None:
+def main(run: Path, mic: str, port: int, parent: int) -> None:
     """Be a venue; does not return."""
-    process = VenueProcess(RunFolder(run), mic, port)
-    process.serve()
+    VenueProcess(RunFolder(run), mic, port).serve(parent)
     leave(0)

@@ -29,12 +29,13 @@ def venue_command(
     mic: Annotated[str, typer.Argument(help="Which venue.")],
     run: Annotated[Path, typer.Option(help="Folder of the run whose market it follows.")],
     port: Annotated[int, typer.Option(help="Loopback port for FIX.")],
+    parent: Annotated[int, typer.Option(help="Process whose end ends this one; 0 none.")] = 0,
 ) -> None:
     """Be one venue of a run, behind a FIX acceptor, until told to stop."""
     from axiom.venue_process import main
 
     configure_logs(VenueFolder(run, mic).path / "venue.jsonl")
-    main(run, mic, port)
+    main(run, mic, port, parent)
 
 
 def venues_command(

@@ -21,6 +21,7 @@ from domain import commands as c
 from domain import events as e
 from domain.errors import ClearanceRefused
 from domain.frames import QuoteFrame
+from fix.served import clearance_of
 from risk.seal import Sealer
 from streams.shard import Shard
 from streams.synthetic import SyntheticMarket
@@ -56,7 +57,7 @@ class Door:
         return watched
 
 
-def outbound(head: dict[str, Any]) -> list[c.Command]:
+def outbound(head: dict[str, Any]) -> list[c.Outbound]:
     """One of each outbound message."""
     frame = QuoteFrame(
         venue=np.array([0]), contract=np.array([3]), bid=np.array([10_000]), bid_size=np.array([1]),
@@ -77,28 +78,9 @@ def outbound(head: dict[str, Any]) -> list[c.Command]:
     ]  # fmt: skip
 
 
-def as_clearance(command: c.Command, gate: str, sequence: int) -> e.Clearance:
+def as_clearance(command: c.Outbound, gate: str, sequence: int) -> e.Clearance:
     """The clearance that the gate would issue for a message, without its seal."""
-    head: dict[str, Any] = {name: getattr(command, name) for name in ("ts_event", "ts_init", "underlying")}
-    head |= {"gate": gate, "sequence": sequence, "seal": ""}
-    match command:
-        case c.PlaceQuotes():
-            fields = {name: getattr(command, name) for name in ("quote_set_id", "party", "quote_ts", "frame")}
-            return e.QuotesCleared(**head, **fields)
-        case c.CancelQuotes():
-            return e.QuoteCancelCleared(**head, cancel=command)
-        case c.SubmitOrder():
-            return e.OrderCleared(**head, order=command)
-        case c.CancelOrder():
-            return e.OrderCancelCleared(**head, cancel=command)
-        case c.ReplaceOrder():
-            return e.OrderReplaceCleared(**head, replace=command)
-        case c.CancelAllOrders():
-            return e.OrdersCancelCleared(**head, cancel=command)
-        case c.RequestOrderStatus():
-            return e.OrderStatusCleared(**head, request=command)
-        case _:
-            raise AssertionError(command)
+    return msgspec.structs.replace(clearance_of(command), gate=gate, sequence=sequence)
 
 
 HEAD: Final[dict[str, Any]] = {"ts_event": 1, "ts_init": 1, "underlying": SYN}
@@ -324,7 +306,7 @@ def test_the_gate_and_those_that_survive_a_halt_are_stages_of_the_composed_shard
 
 # --- by reading the code ----------------------------------------------------------------------------------------------
 
-PACKAGES: Final = ("axiom", "streams", "store", "quoting", "hedging", "routing", "risk", "pricing", "domain")
+PACKAGES: Final = ("axiom", "streams", "fix", "store", "quoting", "hedging", "routing", "risk", "pricing", "domain")
 
 
 @functools.cache
@@ -364,6 +346,12 @@ def test_a_venue_is_called_from_the_runtime_and_from_nowhere_else() -> None:
     assert calls(is_call_of("submit", "exchange")) == {"routing/misbehaviour.py", "streams/embedded.py"}
     assert calls(is_call_of("Exchange")) == {"axiom/compose.py"}
     assert calls(is_call_of("Misbehaving")) == {"axiom/compose.py"}
+
+
+def test_a_venue_over_fix_is_reached_from_its_port_and_from_nowhere_else() -> None:
+    assert calls(is_call_of("send", "links")) == {"fix/remote_venue.py"}
+    assert calls(is_call_of("send", "engine")) == {"axiom/venue_process.py", "fix/links.py"}
+    assert calls(is_call_of("RemoteVenue")) == {"axiom/fix_venues.py"}
 
 
 def test_the_outlet_is_called_from_the_runtime_and_the_key_is_made_in_one_place() -> None:
