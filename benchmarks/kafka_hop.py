@@ -29,7 +29,7 @@ from benchmarks._report import latency, main, table
 from domain.codec import encode
 from domain.events import GreeksComputed
 from domain.frames import GreeksFrame
-from domain.topics import BY_NAME, MAX_MESSAGE_BYTES
+from domain.topics import BY_NAME, DEAD_LETTERS, MAX_MESSAGE_BYTES
 from streams.kafka import answers
 from streams.kafka_message import Place, pack
 from streams.kafka_publisher import Publisher
@@ -40,7 +40,8 @@ from streams.messages import Headers, Outgoing
 
 UNDERLYING: Final = "GOOG"
 PLACE: Final = Place("pricing.greeks", 0)
-TOPICS: Final = (BY_NAME["pricing.greeks"], BY_NAME["dead.letters"])
+TOPICS: Final = (BY_NAME[PLACE.topic], DEAD_LETTERS)
+PARTITIONS: Final = 4
 CASES: Final = ((100, 200.0), (1_000, 100.0), (5_880, 20.0))
 """Contracts of a frame, and messages per second. 5,880 is a whole chain of GOOG."""
 
@@ -60,7 +61,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     rounds = 1 if arguments.quick else 2
     cases = CASES[:1] if arguments.quick else CASES
     with running(arguments.bootstrap) as bootstrap:
-        asyncio.run(declare(Cluster.of(KafkaSettings(bootstrap=bootstrap), {}), 1, topics=TOPICS))
+        asyncio.run(declare(Cluster.of(KafkaSettings(bootstrap=bootstrap), {}), PARTITIONS, topics=TOPICS))
         found: list[dict[str, Any]] = []
         for contracts, rate in cases:
             times: dict[str, list[int]] = {name: [] for name in WAYS}
@@ -179,7 +180,7 @@ async def bare_publisher(bootstrap: str) -> AsyncIterator[Publish]:
 async def our_publisher(bootstrap: str) -> AsyncIterator[Publish]:
     """Ours. Nothing supersedes here: a message that names inputs is a log."""
     cluster = Cluster.of(KafkaSettings(bootstrap=bootstrap), {})
-    publisher = await Publisher.open(cluster, dict.fromkeys((topic.name for topic in TOPICS), 1))
+    publisher = await Publisher.open(cluster, {PLACE.topic: PARTITIONS, DEAD_LETTERS.name: 1})
 
     async def publish(outgoing: Outgoing) -> None:
         await publisher.publish(outgoing._replace(headers=outgoing.headers._replace(applied=b"1")))
