@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ def test_a_bad_line_leaves_the_others_as_they_are(rows: list[tuple[str, ...]], e
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.fuzz
 @given(text=st.binary(max_size=200) | st.text('0123456789,.-"\n\r ', max_size=200).map(str.encode))
 def test_any_bytes_give_rows_or_bad_lines(text: bytes) -> None:
     rows = csv_rows.parse(text, NAMES, TYPES)

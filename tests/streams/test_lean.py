@@ -338,6 +338,7 @@ ARCHIVES = st.one_of(
 )
 
 
+@pytest.mark.fuzz
 @given(content=ARCHIVES, is_index=st.booleans())
 def test_any_bytes_give_bars_or_a_data_error(*, content: bytes, is_index: bool) -> None:
     hours = session(DAY, "equity_option")

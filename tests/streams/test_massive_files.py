@@ -363,6 +363,7 @@ BYTES = st.one_of(
 )
 
 
+@pytest.mark.fuzz
 @given(content=BYTES, pack=st.booleans(), keep=st.floats(0, 1))
 def test_any_bytes_give_rows_or_a_data_error(*, content: bytes, pack: bool, keep: float) -> None:
     if pack:
