@@ -45,7 +45,8 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How orders are priced and when they are refused.
 
     Attributes:
-        max_age_ms: Oldest NBBO on which an order is routed. Minute bars need more than a minute.
+        max_age_ms: Oldest NBBO on which an order is routed. As old as the gate lets it be (`limits.stale_ms`): a hedge
+            stops no earlier than the quotes that need it.
         collar_bps: How far through the NBBO a child of a request without a limit may trade, 1/100 of a percent.
         collar_ticks: The same in ticks; the wider of the two holds.
         sale: Rules for selling stock.
@@ -54,7 +55,7 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         InputError: A value is out of range.
     """
 
-    max_age_ms: int = 90_000
+    max_age_ms: int = 150_000
     collar_bps: float = 5.0
     collar_ticks: int = 1
     sale: SaleRules = msgspec.field(default_factory=SaleRules)
