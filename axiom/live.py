@@ -130,4 +130,7 @@ class LiveView:
             f"digest {summary['digest']}",
             f"report {folder.report}",
         ]
+        if refused := summary["feed_refused"]:
+            said = ", ".join(f"{reason} {count:,}" for reason, count in refused.items())
+            lines.append(f"left out of the feed: {said}; `axiom tail {folder.path.name} market.health` says which")
         return "\n".join(lines + [f"PROBLEM: {problem}" for problem in summary["problems"]])

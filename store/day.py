@@ -72,6 +72,7 @@ class Day:
         self.reconciliation = ReconciliationLog()
         self.inputs = 0
         self.outputs = 0
+        self.feed_refused: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.quotes_sent = 0
         self.sent_in_minute: Counter[int] = Counter()
@@ -123,6 +124,7 @@ class Day:
             e.LimitBreached: self._breach,
             e.ObligationMeasured: self._oblige,
             e.LatencyMeasured: self._latency,
+            e.FeedDegraded: self._refuse_records,
         }
 
     def apply(self, is_input: bool, source: str, event: Event) -> None:  # noqa: FBT001  # the shape of an Item
@@ -316,6 +318,9 @@ class Day:
 
     def _oblige(self, event: e.ObligationMeasured) -> None:
         self.ledger.obligations.add(event.ts_event, *(getattr(event, name) for name in _own_fields(type(event))))
+
+    def _refuse_records(self, event: e.FeedDegraded) -> None:
+        self.feed_refused[event.reason] += event.count
 
     def _latency(self, event: e.LatencyMeasured) -> None:
         for name, value in event.percentiles.items():

@@ -48,6 +48,7 @@ def summarize(record: RunRecord) -> dict[str, Any]:
             "fills": len(fills),
             "fills_by_kind": {kind: sum(fill.kind == kind for fill in fills) for kind in kinds(fills)},
             "rejects": {origin: dict(sorted(counts.items())) for origin, counts in day.refusals.counts.items()},
+            "feed_refused": dict(sorted(day.feed_refused.items())),
             "breaches": sum(day.ledger.breaches.column("count")),
             "reconciliation": day.reconciliation.summary(),
             "positions": {row["symbol"]: row["quantity"] for row in positions if row["quantity"]},

@@ -137,6 +137,8 @@ def test_every_row_that_was_not_taken_is_counted(day: Ran) -> None:
         counts[event.source, event.reason] += event.count
     assert counts["20151224_quote_american.zip", "after the close"] == 165
     assert {reason for _, reason in counts} == {"after the close", "before the open"}
+    said = Counter(day.summary["feed_refused"])
+    assert said == sum((Counter({reason: count}) for (_, reason), count in counts.items()), start=Counter[str]())
 
 
 def test_nothing_is_quoted_outside_the_session(day: Ran) -> None:
