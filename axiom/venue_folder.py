@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,6 +17,7 @@ from domain.errors import InputError, Unavailable
 from routing.misbehaviour import Misbehaviour
 
 VENUES: Final = "venues"
+_PATIENCE_S: Final = 0.05
 Act = Literal["kill", "pause", "continue"]
 _SIGNALS: Final[dict[Act, signal.Signals]] = {
     "kill": signal.SIGKILL,
@@ -33,6 +36,25 @@ class VenueFolder:
         self.log = self.path / "log.jsonl"
         self.behaviour = self.path / "behaviour.json"
         self._process = self.path / "process.json"
+
+    def claim(self, patience_s: float = 15.0) -> None:
+        """Be the only process of this venue, until this process ends; waits for one that is ending.
+
+        Raises:
+            Unavailable: Another process keeps it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise Unavailable("another process is this venue", venue=self.mic) from error
+                time.sleep(_PATIENCE_S)
+            else:
+                return
 
     def say_ready(self, pid: int) -> None:
         """Note that the process takes connections."""

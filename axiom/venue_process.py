@@ -59,6 +59,7 @@ class VenueProcess:
 
     def __init__(self, run: RunFolder, mic: str, port: int) -> None:
         self._folder = VenueFolder(run.path, mic)
+        self._folder.claim()
         config = run.config()
         settings = from_json(config.settings)
         recording = open_recording(config, settings)

@@ -9,6 +9,8 @@ The venue follows the recorded market by itself. Its clock is one of two kinds:
 Everything that changes the book is noted before it is applied (`Note`). A process that is killed and started again
 repeats its notes: the book, the executions and their identifiers are those from before, and a client that asks
 (`ExecutionsRequest`) gets what he missed. What rests is removed when the session ends: cancel on disconnect.
+
+A session may serve several underlyings: one `VenueServer` for each, and whoever holds the session tells them apart.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ NoteKind = Literal["market", "message", "disconnected", "behaviour"]
 class Note(NamedTuple):
     """Something that changes the book.
 
-    `market` counts steps that were applied, `message` holds a FIX message, `behaviour` what the venue is to do wrong.
+    `market` counts steps of the recording that were applied, `message` holds a FIX message, `behaviour` what the venue
+    is to do wrong. A market event that was followed is noted by whoever follows: the note is the event itself.
     """
 
     kind: NoteKind
@@ -116,6 +119,7 @@ class VenueServer:
         self.now = 0
         self.steps = 0
         self.failures = 0
+        self._market_ts = 0
         self._book = book
         self._mapper = mapper
         self._line = line
@@ -129,24 +133,40 @@ class VenueServer:
         self._is_up = False
         self._is_repeating = False
 
+    @property
+    def executions(self) -> Sequence[ExecutionReported]:
+        """Every execution report of the day, in order."""
+        return self._executions
+
     # --- after a restart ----------------------------------------------------------------------------------------------
-    def repeat(self, notes: Iterable[Note]) -> None:
-        """Apply what was noted before the process died; nobody is told again."""
-        self._is_repeating = True
+    def repeat(self, notes: Iterable[Note | Event]) -> None:
+        """Apply what was noted before the process died, market events as they were; nobody is told again."""
         for note in notes:
-            match note.kind:
-                case "market":
-                    self._advance(note.steps)
-                case "message":
-                    self.now = max(self.now, note.ts)
-                    self._serve(note.raw)
-                case "behaviour":
-                    self._behave(note.raw)
-                case "disconnected":
-                    self._book.disconnect()
-                    self._assembly.clear()
+            self.repeat_one(note)
+        self.repeated()
+
+    def repeat_one(self, note: Note | Event) -> None:
+        """Apply one note of a process that died. `repeated` ends it."""
+        self._is_repeating = True
+        if isinstance(note, Event):
+            self._step(note)
+            return
+        match note.kind:
+            case "market":
+                self._advance(note.steps)
+            case "message":
+                self.now = max(self.now, note.ts)
+                self._serve(note.raw)
+            case "behaviour":
+                self._behave(note.raw)
+            case "disconnected":
+                self._book.disconnect()
+                self._assembly.clear()
+
+    def repeated(self) -> None:
+        """All notes were applied: whoever was connected is not any more."""
         self._is_repeating = False
-        self._disconnected()  # whoever was connected is not any more
+        self._disconnected()
 
     # --- what comes ---------------------------------------------------------------------------------------------------
     def handle(self, happened: Happened) -> None:
@@ -170,8 +190,7 @@ class VenueServer:
         self._behave(behaviour)
 
     def follow(self, event: Event) -> None:
-        """Apply a market event that was not in `market`: the runtime follows topics."""
-        self._keep(Note("market", event.ts_event, 1, b""))
+        """Apply a market event of a topic, which the caller has noted before."""
         self._step(event)
 
     def _received(self, raw: bytes) -> None:
@@ -203,6 +222,9 @@ class VenueServer:
             ahead = advance.sequence - self.steps
             self._keep(Note("market", advance.ts, ahead, b""))
             self._advance(ahead)
+            if self._market_ts != advance.ts:
+                self.failures += 1
+                self._report("venue.market_differs", {"step": self.steps, "here": self._market_ts, "run": advance.ts})
         self.now = max(self.now, advance.ts)
         waiting, self._waiting = self._waiting, []
         for raw in waiting:
@@ -228,6 +250,7 @@ class VenueServer:
 
     def _step(self, event: Event) -> None:
         self.steps += 1
+        self._market_ts = event.ts_event
         self.now = max(self.now, event.ts_event)
         try:
             answers = self._book.on_market(event)
