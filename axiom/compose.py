@@ -32,11 +32,29 @@ SHARD: Final = "0"
 
 
 class Composer:
-    """Builds stages and venues of one run; gate and outlet share a key that never leaves the process."""
+    """Builds stages and venues of one run; gate and outlet share a key.
 
-    def __init__(self, venues: VenueTable = SIMULATED) -> None:
+    Args:
+        venues: The venues.
+        key: The key of the seals, where gate and outlet are in different processes; None makes one that never leaves
+            this process.
+        chosen: Names of the stages to build; None builds all.
+        by_underlying: Whether identifiers carry the underlying in the place of the shard: shards in several processes
+            may not give the same one.
+    """
+
+    def __init__(
+        self,
+        venues: VenueTable = SIMULATED,
+        *,
+        key: bytes | None = None,
+        chosen: frozenset[str] | None = None,
+        by_underlying: bool = False,
+    ) -> None:
         self.venues = venues
-        self._sealer = Sealer(secrets.token_bytes(32))
+        self._sealer = Sealer(key or secrets.token_bytes(32))
+        self._chosen = chosen
+        self._by_underlying = by_underlying
 
     def stages(self, run: RunStarted, listed: ChainListed) -> Sequence[Stage]:
         """The stages of one underlying, in the order in which they see an event."""
@@ -45,16 +63,17 @@ class Composer:
         session = listed.trade_date.replace("-", "")
         party = settings.party.party()
         quoted = tuple(venue.index for venue in self.venues if venue.is_market_maker)
-        return (
+        shard = listed.underlying if self._by_underlying else SHARD
+        stages: tuple[Stage, ...] = (
             Fitter(chain, settings.fitter),
             Repricer(chain, settings.repricer),
             OrderBook(chain, chain.underlying, settings.orders),
             Positions(chain, chain.underlying),
             Pnl(chain, chain.underlying),
-            Quoter(chain, listed.tick_classes, settings.quoting, party, quoted, session, SHARD),
+            Quoter(chain, listed.tick_classes, settings.quoting, party, quoted, session, shard),
             Obligations(chain, settings.obligations, quoted, pull_before_close_s=settings.quoting.pull_before_close_s),
             Hedger(settings.hedging, chain),
-            Router(chain, listed.tick_classes, self.venues, party, settings.router, session, SHARD),
+            Router(chain, listed.tick_classes, self.venues, party, settings.router, session, shard),
             RiskGate(
                 chain,
                 listed.tick_classes,
@@ -65,6 +84,7 @@ class Composer:
                 1 + max(quoted),
             ),
         )
+        return tuple(stage for stage in stages if self._chosen is None or stage.name in self._chosen)
 
     def ports(self, settings: Settings, listed: ChainListed) -> tuple[VenuePort, ...]:
         """The venues in this process.

@@ -64,6 +64,11 @@ class Publisher:
         publisher._sender = await Sender.open(cluster, deadline_s)
         return publisher
 
+    @property
+    def failure(self) -> AxiomError | None:
+        """Why nothing more can be published: a message was refused for good. The process must start again."""
+        return self._failure
+
     async def publish(self, outgoing: Outgoing) -> None:
         """Publish a message. It returns when there is room for it, mostly at once, and does not wait for the broker.
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, Self
 
+from domain.codec import SCHEMAS
 from domain.errors import DataError, InputError, InvariantError
 from domain.metrics import Metrics, NoMetrics
 from streams.kafka import START_S, STOP_S, Expired, Fetcher
-from streams.kafka_message import DeadLetter, Gap, Place, unpack
+from streams.kafka_message import DeadLetter, Gap, Place, RawHeaders, unpack
 from streams.kafka_publisher import Publisher
 from streams.kafka_settings import Cluster
 from streams.messages import Arrived
@@ -62,6 +63,8 @@ class Reader:
         self._paused: dict[Place, None] = {}
         self.positions: dict[Place, int] = {}
         """The next offset of each partition that is read."""
+        self.wanted: frozenset[str] | None = None
+        """The schemas that are decoded; messages of others, if we know them, are passed over. None decodes all."""
 
     @classmethod
     async def open(
@@ -129,6 +132,9 @@ class Reader:
                 continue
             for record in records:
                 if record.offset < positions[place]:
+                    continue
+                if self.wanted is not None and _is_passed_over(record.headers, self.wanted):
+                    positions[place] = record.offset + 1
                     continue
                 understood = unpack(place, record.offset, record.key, record.value, record.headers)
                 positions[place] = record.offset + 1
@@ -234,6 +240,12 @@ class Reader:
                 self.positions[place] = begin
             self._fetcher.seek(place, self.positions[place])
         return gaps
+
+
+def _is_passed_over(headers: RawHeaders, wanted: frozenset[str]) -> bool:
+    """Whether a message says that it is of a schema that we know and do not want: it is not even decoded."""
+    schema = next((value.decode(errors="replace") for name, value in headers if name == "schema" and value), "")
+    return schema in SCHEMAS and schema not in wanted
 
 
 class DeadLetterUnwanted(DataError):

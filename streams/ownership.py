@@ -18,6 +18,7 @@ from domain.state import pack, unpack
 from domain.topics import TOPIC_OF
 from streams.groups import Group
 from streams.journal import JournalWriter, Kind
+from streams.kafka_message import Place
 from streams.messages import Arrived, Headers, Outgoing
 from streams.references import Applied, Reference, decode_applied, encode_applied
 from streams.shard import Shard
@@ -25,6 +26,12 @@ from streams.topology import PINNED
 
 MAX_UNLOGGED: Final = 256
 """Inputs applied without an effect after which an `InputsApplied` names them, however short the time."""
+
+FIRM: Final = "ops.commands"
+"""The topic that also carries what concerns the whole firm, under an empty key: every partition applies that."""
+
+FIRM_STREAM: Final = f"{FIRM}#firm"
+"""What a partition calls the messages for the whole firm, where another partition of `FIRM` holds them."""
 
 _VERSION: Final = 1
 
@@ -67,11 +74,20 @@ class Partition:
         number: The partition.
         shard: The shard, with the stages of the group.
         journal: Local journal of what is applied, for replays and inquests; None keeps none.
+        firm: The partition of the empty key, where messages for the whole firm are; None reads no other than its own.
+
+    Attributes:
+        streams: What it reads, by the name under which references and `positions` know it.
     """
 
-    def __init__(self, group: Group, number: int, shard: Shard, journal: JournalWriter | None = None) -> None:
+    def __init__(
+        self, group: Group, number: int, shard: Shard, journal: JournalWriter | None = None, firm: int | None = None
+    ) -> None:
         self.group = group
         self.number = number
+        self.streams = {topic: Place(topic, number) for topic in group.topics}
+        if firm is not None and firm != number and FIRM in self.streams:
+            self.streams[FIRM_STREAM] = Place(FIRM, firm)
         self.shard = shard
         self.fence = Fence()
         self.epoch = -1
@@ -79,14 +95,14 @@ class Partition:
         self.effects_position = 0
         self.positions: dict[str, int] = {}
         self._journal = journal
-        self._topics = group.topics
+        self._topics = (*group.topics, FIRM_STREAM)
         self._unlogged: list[Reference] = []
         self._sent: dict[str, int] = {}
 
     # --- while it is ours ---------------------------------------------------------------------------------------------
     def take(self, arrived: Arrived) -> list[Outgoing]:
         """Apply one message and return what leaves for it, effects first; nothing for one that does not count."""
-        self.positions[arrived.topic] = arrived.offset + 1
+        self.positions[self._stream(arrived)] = arrived.offset + 1
         if not self._is_input(arrived):
             return []
         effects, copies = self._sorted(self._apply(arrived))
@@ -98,8 +114,15 @@ class Partition:
 
     def log(self, ts: int) -> list[Outgoing]:
         """Name the inputs that no effect has named yet, if there are any. To be called every now and then."""
-        if not self._unlogged:
-            return []
+        return [self.beat(ts)] if self._unlogged else []
+
+    @property
+    def unlogged(self) -> int:
+        """Inputs applied that no effect has named yet."""
+        return len(self._unlogged)
+
+    def beat(self, ts: int) -> Outgoing:
+        """Name the inputs that no effect has named yet, even if there are none: it says that the owner lives."""
         event = InputsApplied(
             ts_event=ts,
             ts_init=ts,
@@ -108,7 +131,7 @@ class Partition:
             partition=self.number,
             count=len(self._unlogged),
         )
-        return [self._effect(event)]
+        return self._effect(event)
 
     def acknowledged(self, offset: int) -> None:
         """Note that the broker holds our effects up to an offset."""
@@ -186,7 +209,8 @@ class Partition:
                 arrived = inputs.get(reference)
                 if arrived is None:
                     raise InvariantError("an applied input is gone", topic=reference.topic, offset=reference.offset)
-                self.positions[arrived.topic] = max(self.positions.get(arrived.topic, 0), arrived.offset + 1)
+                stream = reference.topic
+                self.positions[stream] = max(self.positions.get(stream, 0), arrived.offset + 1)
                 self.fence.admits(arrived.headers)
                 effects, copies = self._sorted(self._apply(arrived))
                 rest = effects
@@ -256,18 +280,19 @@ class Partition:
             headers.group != self.group.name
             and type(arrived.event) in self.group.reads
             and self.fence.admits(headers)
-            and self.shard.is_new(_source(arrived), headers.sequence)
+            and (arrived.partition == self.number or not arrived.event.underlying)
+            and self.shard.is_new(self._source(arrived), headers.sequence)
         )
 
     def _apply(self, arrived: Arrived) -> list[Event]:
-        source, sequence = _source(arrived), arrived.headers.sequence
+        source, sequence = self._source(arrived), arrived.headers.sequence
         if self._journal is not None:
             self._journal.append(Kind.INPUT, source, sequence, arrived.message)
         outputs = self.shard.handle(source, sequence, arrived.event)
         if self._journal is not None and outputs:
             self._journal.append_all(Kind.OUTPUT, source, sequence, [encode(output) for output in outputs])
         self.applied += 1
-        self._unlogged.append(Reference(arrived.topic, arrived.offset))
+        self._unlogged.append(Reference(self._stream(arrived), arrived.offset))
         return outputs
 
     def _sorted(self, outputs: Sequence[Event]) -> tuple[list[Event], list[Event]]:
@@ -318,6 +343,8 @@ class Partition:
         headers = Headers(source, sequence, self.group.name, epoch, applied)
         return Outgoing(topic, self.number, event.underlying, headers, encode(event))
 
+    def _stream(self, arrived: Arrived) -> str:
+        return arrived.topic if arrived.partition == self.number else FIRM_STREAM
 
-def _source(arrived: Arrived) -> str:
-    return f"{arrived.topic}|{arrived.headers.source}"
+    def _source(self, arrived: Arrived) -> str:
+        return f"{self._stream(arrived)}|{arrived.headers.source}"
