@@ -36,6 +36,8 @@ _COUNTED: Final = frozenset(
         "kafka.received",
         "kafka.dead_letters",
         "kafka.expired",
+        "cache.values",
+        "cache.failures",
     }
 )
 _GAUGES: Final = frozenset({"risk.pnl.total", "risk.exposure.delta", "run.event_time", "kafka.queued_bytes"})

@@ -51,6 +51,22 @@ MetricName = Literal[
     "kafka.dead_letters",
     # counter: messages that expired before they were read, by topic
     "kafka.expired",
+    # gauge: partitions that the worker owns, by group
+    "worker.owned",
+    # gauge: partitions that the worker was given and cannot own, by group
+    "worker.halted",
+    # gauge: messages that wait to be read, by partition
+    "worker.lag",
+    # histogram, seconds: from the start of a takeover until the partition is owned
+    "worker.takeover.seconds",
+    # counter: partitions that another process took over while this one held them
+    "worker.replaced",
+    # counter: values that the shared cache took, or refused as late or of a foreign log, by outcome
+    "cache.values",
+    # counter: writes that the shared cache did not answer or refused, by error
+    "cache.failures",
+    # histogram, seconds: one write of an underlying's values to the shared cache
+    "cache.write.seconds",
 ]
 
 
