@@ -6,8 +6,11 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
+import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -135,6 +138,81 @@ def own_kafka(tmp_path: Path, kafka_is_there: None) -> Iterator[LocalBroker]:
     own.start()
     yield own
     own.kill()
+
+
+class LocalRedis:
+    """A redis-server of one test, to kill, freeze and start again on the same port; it keeps nothing on disk."""
+
+    def __init__(self, folder: Path, program: str, *options: str) -> None:
+        self._folder = folder
+        self._program = program
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Its address, also while it is away."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._process = subprocess.Popen(
+            [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+        )
+        until = time.monotonic() + 10.0
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert self._process.poll() is None, "redis-server ended"
+            assert time.monotonic() < until, "redis-server does not listen"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """Kill it with -9, and wait."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Freeze it with SIGSTOP, thaw it with SIGCONT."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+
+@pytest.fixture(scope="session")
+def redis_program() -> str:
+    """Path of redis-server."""
+    found = shutil.which("redis-server")
+    if found is None:
+        absent("no redis-server: `make system` installs it", "AXIOM_REQUIRE_BROKERS")
+    return found
+
+
+@pytest.fixture
+def redis_servers(tmp_path: Path, redis_program: str) -> Iterator[Callable[..., LocalRedis]]:
+    """Starts redis-servers for one test, with more options where given."""
+    started: list[LocalRedis] = []
+
+    def start(*options: str) -> LocalRedis:
+        started.append(LocalRedis(tmp_path, redis_program, *options))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture
+def redis_server(redis_servers: Callable[..., LocalRedis]) -> LocalRedis:
+    """A redis-server for one test, running."""
+    return redis_servers()
 
 
 def pytest_configure(config: pytest.Config) -> None:
