@@ -28,7 +28,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What a run was asked to do: enough to resume it in another process.
 
     `positions` is what we start with, `statement` what the clearing firm says that we do. `speed` is event seconds per
-    second, 0 as fast as possible. `settings` is `axiom.settings.Settings` as JSON.
+    second, 0 as fast as possible. `settings` is `axiom.settings.Settings` as JSON, without connections; `cache` is
+    the one to the cache, empty for none.
     """
 
     run: str
@@ -41,6 +42,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     positions: str
     statement: str = ""
     settings: str
+    cache: str = ""
 
 
 class RunFolder:

@@ -28,8 +28,13 @@ from routing.exchange import ExchangeSettings
 from routing.misbehaviour import Misbehaviour
 from routing.order_state import OrderBookSettings
 from routing.router import RouterSettings
+from store.cache_settings import CacheSettings
+from streams.kafka_settings import KafkaSettings
 from streams.massive_files import MassiveFileSettings
 from streams.synthetic_settings import SyntheticSettings
+
+CONNECTIONS: Final = ("kafka", "cache")
+"""Sections that say where things are, not how we behave."""
 
 ENV_PREFIX: Final = "AXIOM_SET_"
 _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -79,7 +84,10 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All sections. What shapes behaviour rides in RunStarted, so that a journal replays without the file."""
+    """All sections. What shapes behaviour rides in RunStarted, so that a journal replays without the file.
+
+    `kafka` and `cache` shape none and do not ride there: a run is the same wherever its topics and values go.
+    """
 
     run: RunSettings = msgspec.field(default_factory=RunSettings)
     party: PartySettings = msgspec.field(default_factory=PartySettings)
@@ -95,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     synthetic: SyntheticSettings = msgspec.field(default_factory=SyntheticSettings)
     massive: MassiveFileSettings = msgspec.field(default_factory=MassiveFileSettings)
     misbehaviour: dict[str, Misbehaviour] = msgspec.field(default_factory=dict)
+    kafka: KafkaSettings = msgspec.field(default_factory=KafkaSettings)
+    cache: CacheSettings = msgspec.field(default_factory=CacheSettings)
 
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: quotes may not rest on prices that the gate calls stale."""
@@ -108,8 +118,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
 
     def to_json(self) -> str:
-        """As RunStarted carries it."""
-        return msgspec.json.encode(self).decode()
+        """As RunStarted carries it: without the connections."""
+        return msgspec.json.encode(
+            {n: getattr(self, n) for n in self.__struct_fields__ if n not in CONNECTIONS}
+        ).decode()
 
 
 def from_json(text: str) -> Settings:

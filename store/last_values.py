@@ -20,9 +20,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from domain.arrow_stream import write_stream
 from domain.codec import ARROW_TYPE, HEADER_KEY, Encoded, content_type, encode
+from domain.errors import DataError, InputError
 from domain.events import (
     ChainListed,
     ExposureChanged,
@@ -61,6 +63,8 @@ FOLDED: Final[dict[type[Event], Kind]] = {
 READ: Final = LAST | FOLDED
 TOPICS: Final = tuple(sorted({TOPIC_OF[kind].name for kind in READ}))
 """Where they come from."""
+
+_FRAMES: Final[dict[Kind, type[Frame]]] = {"nbbo": NbboFrame, "quotes": QuoteFrame, "positions": PositionFrame}
 
 Make = Callable[[], Cached]
 
@@ -122,6 +126,23 @@ def _is_shown(columns: Mapping[str, Column]) -> Column:
 
 def _is_held(columns: Mapping[str, Column]) -> Column:
     return np.asarray(columns["quantity"] != 0)
+
+
+def frame_of(value: Cached) -> Frame:
+    """The frame of a value that was put together.
+
+    Raises:
+        DataError: It is damaged, or of a kind that has none.
+    """
+    frame = _FRAMES.get(value.kind)
+    if frame is None:
+        raise DataError("cached value has no frame", kind=value.kind)
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(value.payload)) as reader:
+            table = reader.read_all()
+        return frame.from_columns({name: table[name].to_numpy() for name in table.column_names})
+    except (pa.ArrowException, InputError, OSError) as error:
+        raise DataError("cached value is damaged", kind=value.kind, error=str(error)) from error
 
 
 class LastValues:

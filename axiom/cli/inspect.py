@@ -150,4 +150,4 @@ def settings_command(
     settings: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
 ) -> None:
     """Print the settings that a run would have, every section and key, as JSON."""
-    say(msgspec.json.format(load(settings, os.environ).to_json(), indent=2))
+    say(msgspec.json.format(msgspec.json.encode(load(settings, os.environ)), indent=2).decode())

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import structlog
 import typer
 
 from axiom import settings as settings_module
+from axiom.cached_run import RunCache
 from axiom.cli.operate import say_answer, who
 from axiom.cli.options import AsJson, RunName, RunsRoot
 from axiom.console import print_json, say
@@ -84,6 +86,7 @@ def run_command(  # one parameter for each option
         positions="" if positions is None else str(positions.resolve()),
         statement="" if statement is None else str(statement.resolve()),
         settings=loaded.to_json(),
+        cache=msgspec.json.encode(loaded.cache).decode() if loaded.cache.url else "",
     )
     folder = RunFolder.create(runs, config)
     try:
@@ -170,13 +173,18 @@ def _run_to_end(folder: RunFolder, metrics: PrometheusMetrics, *, is_resume: boo
     _stop_on_signals(control)
     view = LiveView(is_shown=sys.stdout.isatty() and not as_json, metrics=metrics)
     marks = PauseMarks(folder)
+    cached = RunCache.of(folder.config(), os.environ, metrics)
     try:
         sinks: list[Sink] = [marks, view]
+        if cached is not None:
+            sinks.append(cached)
         launch = (
             resume(folder, LiftedControl(control, marks), sinks, metrics)
             if is_resume
             else start(folder, control, sinks, metrics)
         )
+        if cached is not None:
+            cached.begin(launch)
         if not sys.stdout.isatty():
             sinks.append(ProgressLines(launch.recording))
         view.begin(launch.recording, launch.listed, launch.run.tick_to_quote_ns)
@@ -188,6 +196,8 @@ def _run_to_end(folder: RunFolder, metrics: PrometheusMetrics, *, is_resume: boo
             launch.close()
     finally:
         control.close()
+        if cached is not None:
+            cached.close()
     structlog.get_logger().info("run.stopped", run=folder.path.name, outcome=outcome.value)
     if outcome is Outcome.STOPPED:
         name = folder.path.name
