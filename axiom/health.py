@@ -1,99 +1,91 @@
-"""Readiness and liveness of a process, over HTTP, for whoever starts and watches it.
+"""Endpoints of a process on loopback: /live, /ready and /metrics.
 
-`GET /live` is 200 while the process's loop turns: a watchdog restarts it otherwise. `GET /ready` is 200 while every
-check is content: only then is work sent to it. Both answer with JSON that says why not.
+/live answers 200 while the process makes progress, /ready while it does its work; else 503 and the reason. Both are
+JSON. They are asked in a thread of their own, so that a loop that stands does not keep them from answering.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import time
-from collections.abc import Callable
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import orjson
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from axiom.telemetry import LOOPBACK
 from domain.errors import InputError
 
-LOOPBACK: Final = "127.0.0.1"
-_LONGEST_HEAD: Final = 8_192
-_PATIENCE_S: Final = 5.0
+
+class Finding(NamedTuple):
+    """An answer of a probe."""
+
+    is_well: bool
+    facts: Mapping[str, Any]
 
 
-class Health:
-    """What a process says of itself.
+Probe = Callable[[], Finding]
+"""Called in a thread: it may read, and change nothing."""
+
+JSON: Final = "application/json"
+
+
+class HealthServer:
+    """Serves the endpoints.
 
     Args:
-        name: Of the process.
-        stall_s: Seconds without a `beat` after which it is not alive.
+        port: On loopback; 0 takes a free one.
+        live: Whether the process makes progress.
+        ready: Whether it does its work.
+        registry: The metrics.
+
+    Raises:
+        InputError: There is no such port, or it is taken.
     """
 
-    def __init__(self, name: str, stall_s: float = 10.0) -> None:
-        self._name = name
-        self._stall_s = stall_s
-        self._last = time.monotonic()
-        self._checks: dict[str, Callable[[], str]] = {}
-        self._facts: dict[str, Callable[[], Any]] = {}
-        self._server: asyncio.Server | None = None
+    def __init__(self, port: int, *, live: Probe, ready: Probe, registry: CollectorRegistry) -> None:
+        probes = {"/live": live, "/ready": ready}
 
-    def beat(self) -> None:
-        """The loop turns."""
-        self._last = time.monotonic()
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # noqa: N802  # the name that http.server asks for
+                path = urlsplit(self.path).path
+                if path == "/metrics":
+                    self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry))
+                elif (probe := probes.get(path)) is not None:
+                    found = probe()
+                    status = HTTPStatus.OK if found.is_well else HTTPStatus.SERVICE_UNAVAILABLE
+                    self._answer(status, JSON, orjson.dumps(dict(found.facts), default=str))
+                else:
+                    self._answer(HTTPStatus.NOT_FOUND, JSON, orjson.dumps({"known": [*probes, "/metrics"]}))
 
-    def check(self, name: str, reason: Callable[[], str]) -> None:
-        """Be ready only while `reason` gives an empty string."""
-        self._checks[name] = reason
+            def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
-    def tell(self, name: str, fact: Callable[[], Any]) -> None:
-        """Add a fact to the answers."""
-        self._facts[name] = fact
+            def log_message(self, *_: object) -> None:
+                """Probes come every few seconds: not logged."""
 
-    def live(self) -> tuple[bool, dict[str, Any]]:
-        """Whether the process is alive."""
-        silent = time.monotonic() - self._last
-        return silent <= self._stall_s, {"name": self._name, "silent_s": round(silent, 3)}
-
-    def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether it does its work."""
-        reasons = {name: reason for name, check in self._checks.items() if (reason := check())}
-        facts = {name: fact() for name, fact in self._facts.items()}
-        return not reasons, {"name": self._name, "not_ready": reasons, **facts}
-
-    async def serve(self, port: int, host: str = LOOPBACK) -> int:
-        """Begin to answer; port 0 takes a free one. Returns the port.
-
-        Raises:
-            InputError: The port is taken.
-        """
         try:
-            self._server = await asyncio.start_server(self._answer, host, port, limit=_LONGEST_HEAD)
-        except OSError as error:
-            raise InputError("health port cannot be used", field="port", value=port, error=str(error)) from error
-        found: int = self._server.sockets[0].getsockname()[1]
-        return found
+            self._server = ThreadingHTTPServer((LOOPBACK, port), Handler)
+        except (OSError, OverflowError) as error:
+            raise InputError("health port cannot be used", field="health_port", value=port, error=str(error)) from error
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
-    async def close(self) -> None:
-        """Stop answering."""
-        if self._server is not None:
-            self._server.close()
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(_PATIENCE_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-                status, body = self._served(head.split(b" ", 2)[1] if head.count(b" ") > 1 else b"")
-                payload = orjson.dumps(body, default=str)
-                fields = f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\nConnection: close"
-                writer.write(f"HTTP/1.1 {status}\r\n{fields}\r\n\r\n".encode() + payload)
-                await writer.drain()
-        writer.close()
-
-    def _served(self, path: bytes) -> tuple[str, dict[str, Any]]:
-        if path == b"/live":
-            is_good, body = self.live()
-        elif path == b"/ready":
-            is_good, body = self.ready()
-        else:
-            return "404 Not Found", {"known": ["/live", "/ready"]}
-        return ("200 OK" if is_good else "503 Service Unavailable"), body
+    def stop(self) -> None:
+        """Answer no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(1.0)
