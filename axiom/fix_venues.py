@@ -22,6 +22,7 @@ from routing.venues import SIMULATED, Venue, VenueTable
 from streams.direct import VenuePort
 
 CLIENT: Final = "AXIOM"
+LOOPBACK: Final = "127.0.0.1"
 _HEARTBEAT_S: Final = 10
 
 
@@ -37,11 +38,11 @@ def venue_of(mic: str) -> Venue:
     return found
 
 
-def sessions_of(venue: Venue, port: int) -> tuple[SessionSettings, SessionSettings]:
-    """Both sides of the session with a simulated venue: ours and the venue's."""
+def sessions_of(venue: Venue, port: int, host: str = LOOPBACK) -> tuple[SessionSettings, SessionSettings]:
+    """Both sides of the session with a simulated venue at `host`: ours and the venue's."""
     common: dict[str, Any] = {"port": port, "heartbeat_s": _HEARTBEAT_S, "reset_on_logon": True}
     return (
-        SessionSettings(sender=CLIENT, target=venue.mic, **common),
+        SessionSettings(sender=CLIENT, target=venue.mic, host=host, **common),
         SessionSettings(sender=venue.mic, target=CLIENT, **common),
     )
 

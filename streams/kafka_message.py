@@ -38,6 +38,7 @@ Reason = Literal[
     "payload missing",
     "key differs",
     "wrong topic",
+    "clearance refused",
 ]
 
 
