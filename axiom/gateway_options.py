@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from axiom.health import LOOPBACK
 from fix.gateway import GatewaySettings
 from streams.kafka_settings import Cluster
 
@@ -22,7 +21,6 @@ class GatewayOptions:
         key: Of the seals.
         settings: How it sends.
         health_port: Of readiness and liveness; 0 takes a free one.
-        health_host: Address on which they are served.
         deadline_s: In which it ends when it is told to.
     """
 
@@ -32,5 +30,4 @@ class GatewayOptions:
     key: bytes = field(repr=False)
     settings: GatewaySettings
     health_port: int = 0
-    health_host: str = LOOPBACK
     deadline_s: float = 8.0

@@ -20,13 +20,14 @@ import structlog
 from axiom.fix_venues import sessions_of, venue_of
 from axiom.gateway_options import GatewayOptions
 from axiom.gateway_record import GatewayRecord
-from axiom.health import Health
+from axiom.health import HealthServer
 from axiom.settings import from_json
+from axiom.standing import Standing
+from axiom.telemetry import PrometheusMetrics
 from domain.chain import Chain
 from domain.codec import encode
 from domain.errors import AxiomError, ClearanceRefused, InputError, Unavailable
 from domain.events import ChainListed, Clearance, RunStarted
-from domain.metrics import Metrics, NoMetrics
 from domain.ownership_events import InputsApplied, OwnershipTaken
 from domain.partitioning import partition_of
 from fix.application import Engine
@@ -63,9 +64,9 @@ _FULL: Final = 5_000
 class GatewayProcess:
     """One gateway. `run` is its life."""
 
-    def __init__(self, options: GatewayOptions, metrics: Metrics | None = None) -> None:
+    def __init__(self, options: GatewayOptions) -> None:
         self._options = options
-        self._metrics = metrics or NoMetrics()
+        self._metrics = PrometheusMetrics()
         self._log = structlog.get_logger()
         self._record = GatewayRecord(options.data)
         sessions = {mic: sessions_of(venue_of(mic), port, host)[0] for mic, (host, port) in options.venues.items()}
@@ -73,7 +74,7 @@ class GatewayProcess:
         self._engine = Engine("initiator", tuple(sessions.values()), wake=self._woken, event_log=options.data / "fix")
         self._watch = Watch(options.settings.dead_man_ms * 1e-3)
         self._outbox: deque[Said] = deque()
-        self._health = Health("gateway")
+        self._standing = Standing("gateway")
         self._entries: dict[str, int] = {}
         self._broker = ""
         self._dealt_with: dict[Place, int] = {}
@@ -97,8 +98,12 @@ class GatewayProcess:
             self._loop.add_signal_handler(number, self._stop.set)
         await self._connect()
         self._engine.start()
-        port = await self._health.serve(self._options.health_port, self._options.health_host)
-        self._log.info("gateway.started", health_port=port, starts=self._starts, sessions=list(self._sessions))
+        standing = self._standing
+        health = HealthServer(
+            self._options.health_port, live=standing.live, ready=standing.ready, registry=self._metrics.registry
+        )
+        health.start()
+        self._log.info("gateway.started", health_port=health.port, starts=self._starts, sessions=list(self._sessions))
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
@@ -158,10 +163,10 @@ class GatewayProcess:
         await self._references.assign({Place(CHAINS, number): BEGIN for number in range(self._count)})
         await self._read_references()
         await self._reader.assign({place: committed.get(place, BEGIN) for place in places})
-        self._health.check("sessions", self._sessions_down)
-        self._health.check("broker", lambda: self._broker)
-        self._health.tell("sent", lambda: self._gateway.counts.sent)
-        self._health.tell("pulled", lambda: self._gateway.counts.pulled)
+        self._standing.needs("sessions", self._sessions_down)
+        self._standing.needs("broker", lambda: self._broker)
+        self._standing.tells("sent", lambda: self._gateway.counts.sent)
+        self._standing.tells("pulled", lambda: self._gateway.counts.pulled)
 
     async def _read_references(self) -> None:
         """Take the chains that were listed since the last time."""
@@ -190,7 +195,7 @@ class GatewayProcess:
             if letters:
                 await self._publisher.bury(letters)
             self._dealt_with = dict(self._reader.positions)
-            self._health.beat()
+            self._standing.beat()
 
     async def _take(self, arrived: Arrived) -> DeadLetter | None:
         """Deal with one message of `orders.cleared`; what may not be sent comes back as a dead letter."""
