@@ -14,10 +14,10 @@ import pytest
 
 from domain.events import QuotesCleared, VenueStatusChanged
 from streams.journal import JournalReader, segments
+from tests.e2e.conftest import Axiom
 
 if TYPE_CHECKING:
     from domain.events_base import Event
-    from tests.e2e.conftest import Axiom
 
 pytestmark = pytest.mark.timeout(240)
 LIMIT_S = 90.0
@@ -26,8 +26,6 @@ LIMIT_S = 90.0
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The small run with its venues in one process."""
-    from tests.e2e.conftest import Axiom
-
     return Axiom(tmp_path_factory.mktemp("direct") / "runs").json("run", "--id", "d")
 
 
@@ -40,6 +38,20 @@ def test_a_run_over_fix_is_the_run_in_one_process(axiom: Axiom, direct: dict[str
     assert summary["fills"] == direct["fills"]
     assert axiom.json("replay", "f")["equal"]
     assert not list(_pids(axiom, "f"))
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_recorded_day_over_fix_is_the_one_in_one_process(axiom: Axiom, lean_root: Path) -> None:
+    command = ("run", "--source", "lean", "--path", str(lean_root), "--underlying", "GOOG", "--date", "2015-12-24")
+    plain = Axiom(axiom.runs, {})
+    over_fix, direct = (plain.json(*command, "--venues", venues, "--id", venues) for venues in ("fix", "direct"))
+    assert over_fix["digest"] == direct["digest"]
+    assert over_fix["wall_seconds"] < 180
+    for summary in (over_fix, direct):
+        assert summary["problems"] == []  # positions and cash are those of the venues' books
+        assert summary["crossed_own_quotes"] == summary["gate_bypasses"] == 0
+        assert summary["fills"] >= 50
 
 
 @pytest.fixture
