@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -27,15 +29,32 @@ def register(app: typer.Typer) -> None:
 
 def venue_command(
     mic: Annotated[str, typer.Argument(help="Which venue.")],
-    run: Annotated[Path, typer.Option(help="Folder of the run whose market it follows.")],
-    port: Annotated[int, typer.Option(help="Loopback port for FIX.")],
+    port: Annotated[int, typer.Option(help="Port for FIX.")],
+    run: Annotated[Path | None, typer.Option(help="Folder of the run whose recording it follows.")] = None,
+    bootstrap: Annotated[str, typer.Option(help="host:port of the Kafka whose market it follows instead.")] = "",
+    data: Annotated[Path | None, typer.Option(help="With --bootstrap: folder of its notes and its log.")] = None,
+    health_port: Annotated[int, typer.Option(help="With --bootstrap: of the probes; 0 takes a free one.")] = 0,
     parent: Annotated[int, typer.Option(help="Process whose end ends this one; 0 none.")] = 0,
 ) -> None:
-    """Be one venue of a run, behind a FIX acceptor, until told to stop."""
-    from axiom.venue_process import main
+    """Be one venue behind a FIX acceptor, until told to stop."""
+    if (run is None) == (not bootstrap):
+        raise InputError("a venue follows a run or a Kafka, not both", field="run", value="" if run is None else run)
+    root = run if run is not None else data
+    if root is None:
+        raise InputError("a venue that follows topics needs a folder", field="data", value="")
+    folder = VenueFolder(root, mic)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    configure_logs(folder.path / "venue.jsonl")
+    if run is not None:
+        from axiom.venue_process import main
 
-    configure_logs(VenueFolder(run, mic).path / "venue.jsonl")
-    main(run, mic, port, parent)
+        main(run, mic, port, parent)
+    from axiom.cluster import cluster_of
+    from axiom.venue_following import FollowingVenue
+    from fix.application import leave
+
+    asyncio.run(FollowingVenue(cluster_of(bootstrap, os.environ), mic, port, folder, health_port).run(parent))
+    leave(0)
 
 
 def venues_command(
