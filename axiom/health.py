@@ -51,7 +51,7 @@ class HealthServer:
         probes = {"/live": live, "/ready": ready}
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  # the name that http.server asks for
+            def do_GET(self) -> None:  # the name that http.server asks for
                 path = urlsplit(self.path).path
                 if path == "/metrics":
                     self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry))

@@ -38,9 +38,20 @@ _COUNTED: Final = frozenset(
         "kafka.expired",
         "cache.values",
         "cache.failures",
+        "worker.replaced",
     }
 )
-_GAUGES: Final = frozenset({"risk.pnl.total", "risk.exposure.delta", "run.event_time", "kafka.queued_bytes"})
+_GAUGES: Final = frozenset(
+    {
+        "risk.pnl.total",
+        "risk.exposure.delta",
+        "run.event_time",
+        "kafka.queued_bytes",
+        "worker.owned",
+        "worker.halted",
+        "worker.lag",
+    }
+)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
