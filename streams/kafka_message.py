@@ -29,6 +29,7 @@ RawHeaders = Sequence[tuple[str, bytes | None]]
 
 _NEEDED: Final = ("schema", "version", "source", "sequence")
 DEAD_PREFIX: Final = "dead."
+_LARGEST: Final = 2**63 - 1
 
 Reason = Literal[
     "header missing",
@@ -190,6 +191,6 @@ def _read(place: Place, offset: int, key: bytes | None, payload: bytes | None, n
 
 def _number(text: bytes) -> int:
     digits = text.removeprefix(b"-")
-    if len(digits) > 18 or not digits.isdigit():
+    if len(digits) > 19 or not digits.isdigit() or int(digits) > _LARGEST:
         raise ValueError(f"not a whole number of 64 bits: {text[:40]!r}")
     return int(text)
