@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from axiom.cli import bench, inspect, kafka, operate, run, venue
+from axiom.cli import bench, cache, inspect, kafka, operate, run, tail, venue, worker
 
 app = typer.Typer(
     name="axiom",
@@ -16,8 +16,11 @@ app = typer.Typer(
 run.register(app)
 operate.register(app)
 inspect.register(app)
+tail.register(app)
 kafka.register(app)
 venue.register(app)
+cache.register(app)
+worker.register(app)
 bench.register(app)
 
 __all__ = ["app"]
