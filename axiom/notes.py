@@ -5,11 +5,27 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from domain.codec import Encoded
 from domain.errors import InputError
 from streams.journal import JournalReader, JournalTail, JournalWriter, Kind, Record, segments
+
+
+def claimed(folder: Path) -> IO[str]:
+    """Be the only process of a folder for as long as the file is open; it is made when absent.
+
+    Raises:
+        InputError: Another process works with it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the process, however that dies
+    except BlockingIOError as error:
+        lock.close()
+        raise InputError("another process works with the folder", field="data", value=str(folder)) from error
+    return lock
 
 
 class Notes:
@@ -19,18 +35,13 @@ class Notes:
         folder: Where it lies; made when absent.
 
     Raises:
-        InputError: Another process writes it.
+        InputError: Another process works with it.
         JournalCorrupt: It is damaged before its end.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (folder / "lock").open("a+", encoding="ascii")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the process, however that dies
-        except BlockingIOError as error:
-            raise InputError("another process writes the record", field="data", value=str(folder)) from error
+        self._lock = claimed(folder)
         self._has_records = bool(segments(folder)) and next(iter(JournalReader(folder)), None) is not None
         if not self._has_records:
             for path in segments(folder):  # killed before its first record was whole

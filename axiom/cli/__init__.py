@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from axiom.cli import bench, cache, inspect, kafka, operate, run, tail, venue, worker
+from axiom.cli import bench, cache, feed, gateway, inspect, kafka, operate, run, tail, venue, worker
 
 app = typer.Typer(
     name="axiom",
@@ -19,6 +19,8 @@ inspect.register(app)
 tail.register(app)
 kafka.register(app)
 venue.register(app)
+gateway.register(app)
+feed.register(app)
 cache.register(app)
 worker.register(app)
 bench.register(app)
