@@ -1,7 +1,7 @@
 """A worker as a process: one group of stages on Kafka, until it is told to stop.
 
 Exit status: 0 after SIGTERM or Ctrl-C, 2 where it could not start, `streams.watchdog.STALLED` and
-`streams.worker.FAILED` where whoever supervises it should start it again.
+`streams.assignment.FAILED` where whoever supervises it should start it again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ TOLD: Final = frozenset(
 
 _LEVELS: Final = {"halted": "error", "replaced": "warning", "gap": "error", "ends": "error", "unavailable": "warning"}
 _TURN_S: Final = 0.25
+_QUIET_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ def main(options: WorkerOptions, environment: Mapping[str, str]) -> NoReturn:
     group = GROUPS.get(options.group)
     if group is None:
         raise InputError("unknown group", field="group", value=options.group, known=", ".join(GROUPS))
-    logging.basicConfig(level=logging.INFO, handlers=[_Library()])
+    logging.basicConfig(level=logging.WARNING, handlers=[_Library()])
     status = asyncio.run(_work(group, options, environment))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -163,7 +165,7 @@ async def _work(group: Group, options: WorkerOptions, environment: Mapping[str, 
     turning = asyncio.create_task(_turn(guard))
 
     def ready() -> Finding:
-        standing = worker.standing
+        standing = worker.assignment.standing
         return Finding(standing.is_ready, {"name": owner, "group": group.name, **standing._asdict()})
 
     health = HealthServer(
@@ -201,7 +203,18 @@ def _stalled(log: Log) -> None:
 
 
 class _Library(logging.Handler):
-    """Warnings of libraries, as lines of our log."""
+    """Warnings of libraries, as lines of our log; the same one again only after a while, with how often it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().warning("library.warned", library=record.name, text=record.getMessage()[:2_000])
+        kind, now = (record.name, str(record.msg)), time.monotonic()
+        since, times = self._said.get(kind, (-_QUIET_S, 0))
+        if now - since < _QUIET_S:
+            self._said[kind] = since, times + 1
+            return
+        self._said[kind] = now, 0
+        text = record.getMessage()[:2_000]
+        structlog.get_logger().warning("library.warned", library=record.name, text=text, repeated=times)

@@ -13,35 +13,32 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import faust
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.auth import CredentialsT
 
 from domain.errors import SettingsError, Unavailable
 from domain.metrics import Metrics
 from domain.topics import MAX_MESSAGE_BYTES, TOPICS
+from streams.assignment import FAILED, Assignment, Ending
 from streams.groups import Group
 from streams.kafka import administered
-from streams.kafka_message import Place
 from streams.kafka_publisher import Publisher
 from streams.kafka_settings import Cluster
 from streams.kafka_topics import verify
 from streams.keeper import Build, Keeper
 from streams.tenancy import Reports
-from streams.watchdog import STALLED, Progress
 from streams.worker_settings import WorkerSettings
-
-FAILED: Final = 74
-"""Exit status of a process whose connection to the broker failed for good (EX_IOERR of sysexits.h)."""
 
 ANCHOR: Final = "reference.chains"
 """The topic that Faust reads for us to hold the assignment: every group reads it, and little is on it."""
 
 TABLE: Final = "snapshots"
 _LOOK_S: Final = 1.0
-_FLUSH_S: Final = 2.0
-_SESSIONS: Final = 5
+_PAUSE_S: Final = 0.1
+_FETCH_MS: Final = 50
 _SEGMENT_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 _SEGMENT_MS: Final = 60_000
 
@@ -84,21 +81,13 @@ async def prepare(cluster: Cluster, group: Group, partitions: int, settings: Wor
             found = await admin.describe([name], (), until - time.monotonic())
             if name in found:
                 break
-            await asyncio.sleep(_FLUSH_S / 20)
+            await asyncio.sleep(_PAUSE_S)
     if found[name].partitions != partitions:
         raise SettingsError(
             "topics are not as declared",
             problems=[f"{name}: has {found[name].partitions} partitions, expected {partitions}"],
         )
     return counts
-
-
-class Standing(NamedTuple):
-    """What a worker has to say of itself."""
-
-    is_ready: bool
-    partitions: dict[int, str]
-    reason: str
 
 
 class Worker:
@@ -116,6 +105,9 @@ class Worker:
         settings: Its pace.
         reports: Who is told.
         metrics: Where counts and times go.
+
+    Attributes:
+        assignment: What was given to it.
     """
 
     def __init__(
@@ -133,18 +125,9 @@ class Worker:
         reports: Reports,
         metrics: Metrics,
     ) -> None:
-        self._group = group
         self._settings = settings
-        self._publisher = publisher
         self._reports = reports
-        self._metrics = metrics
-        self._progress = Progress(settings.stall_s)
-        self._has_assignment = False
-        self._keepers: dict[int, Keeper] = {}
-        self._app = _app(self, group, cluster, credentials, data, settings)
-        self._table = _table(self._app, partitions)
-        self._table.on_recover(self._assigned)
-        self._new: Callable[[int], Keeper] = partial(
+        begin: Callable[[int], Keeper] = partial(
             Keeper,
             build=build,
             cluster=cluster,
@@ -156,15 +139,35 @@ class Worker:
             reports=reports,
             metrics=metrics,
         )
-
-    @property
-    def standing(self) -> Standing:
-        """Ready: assigned, and every partition of ours acts."""
-        found: dict[int, str] = {number: keeper.state for number, keeper in sorted(self._keepers.items())}
-        if not self._has_assignment:
-            return Standing(is_ready=False, partitions=found, reason="no assignment yet")
-        idle = [f"{number} is {state}" for number, state in found.items() if state != "owning"]
-        return Standing(is_ready=not idle, partitions=found, reason=", ".join(idle))
+        self.assignment = Assignment(group.name, begin, publisher, settings, reports, metrics)
+        self._app = _Faust(
+            application(group),
+            broker=[f"kafka://{host}" for host in cluster.options()["bootstrap_servers"]],
+            broker_credentials=credentials,
+            broker_client_id=cluster.settings.client_id,
+            broker_session_timeout=settings.session_s,
+            broker_heartbeat_interval=settings.heartbeat_s,
+            broker_request_timeout=max(cluster.settings.request_timeout_s, settings.session_s + 1),
+            consumer_auto_offset_reset="latest",
+            consumer_max_fetch_size=MAX_MESSAGE_BYTES,
+            producer_max_request_size=MAX_MESSAGE_BYTES,
+            producer_linger=0,
+            store="memory://",
+            table_standby_replicas=0,  # a table in memory is read from its beginning, standby or not
+            datadir=data,
+            autodiscover=False,
+            stream_wait_empty=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=False,
+            loop=asyncio.get_running_loop(),
+        )
+        self._app.changes = self.assignment.changes
+        self._app.on_partitions_revoked.connect(self._revoked, weak=False)
+        topic = self._app.topic(ANCHOR, key_serializer="raw", value_serializer="raw")
+        self._app.agent(topic, name="anchor")(_drop)
+        self._table: Any = self._app.Table(TABLE, key_type=bytes, value_type=bytes, partitions=partitions)
+        self._table.on_recover(self._recovered)
 
     async def run(self, should_stop: asyncio.Event) -> int:
         """Work until told to stop.
@@ -173,15 +176,17 @@ class Worker:
             The exit status: 0 after an orderly end, STALLED or FAILED where the process has to start again.
         """
         starting = asyncio.create_task(self._app.start(), name="faust")
-        status: int | None = None
+        ending: Ending | None = None
         try:
-            while status is None and not should_stop.is_set():
+            while ending is None and not should_stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(should_stop.wait(), _LOOK_S)
-                status = await self._look(starting)
+                ending = self._failure(starting) or await self.assignment.look()
         finally:
+            if ending is not None:
+                self._reports.happened("worker.ends", **ending._asdict())
             await self._stop()
-        return status or 0
+        return ending.status if ending is not None else 0
 
     # --- the table of snapshots ---------------------------------------------------------------------------------------
     def of(self, number: int) -> bytes | None:
@@ -206,84 +211,24 @@ class Worker:
                 "snapshot was not kept", partition=number, bytes=len(state), error=f"{type(error).__name__}: {error}"
             ) from error
 
-    # --- what Faust says ----------------------------------------------------------------------------------------------
-    def changes(self) -> None:
-        """The assignment is about to change: nobody acts until it is known."""
-        self._has_assignment = False
-        for keeper in self._keepers.values():
-            keeper.hold()
-
-    async def revoked(self) -> None:
-        """Nothing of ours leaves after this returns."""
-        self.changes()
-        await asyncio.gather(*(keeper.idle() for keeper in self._keepers.values()))
-        try:
-            await self._publisher.flush(_FLUSH_S)
-        except Unavailable as error:  # what leaves late has an epoch that readers refuse once there is a newer one
-            self._reports.happened("worker.not_flushed", error=str(error))
-
-    async def _assigned(self) -> None:
-        """The table holds the snapshots of the partitions that are ours now."""
-        actives = self._app.assignor.assigned_actives()
-        ours = sorted(tp.partition for tp in actives if tp.topic == ANCHOR)
-        self._reports.happened("worker.assigned", group=self._group.name, partitions=ours)
-        for number in sorted(self._keepers.keys() - set(ours)):
-            await self._keepers.pop(number).drop()
-        for number in ours:
-            self._keepers.setdefault(number, self._new(number)).start()
-        self._has_assignment = True
-
     # --- inside -------------------------------------------------------------------------------------------------------
-    async def _look(self, starting: asyncio.Task[None]) -> int | None:
-        """See whether all is well; the exit status where the process has to end."""
-        states = [keeper.state for keeper in self._keepers.values()]
-        self._metrics.gauge("worker.owned", states.count("owning"), self._group.name)
-        self._metrics.gauge("worker.halted", states.count("halted"), self._group.name)
-        if self._publisher.failure is not None:
-            return self._ends(FAILED, "publisher has failed", str(self._publisher.failure))
-        if (starting.done() and starting.exception() is not None) or self._app.crashed:
-            error = starting.exception() if starting.done() else self._app.crash_reason
-            return self._ends(FAILED, "faust has failed", repr(error))
-        now = time.monotonic()
-        for keeper in self._keepers.values():
-            if keeper.replaced_at is not None and now - keeper.replaced_at > _SESSIONS * self._settings.session_s:
-                return self._ends(STALLED, "another process owns what is assigned to this one", str(keeper.number))
-        stalled = await self._stalled(now)
-        return self._ends(STALLED, "messages wait and are not taken", stalled) if stalled else None
+    async def _revoked(self, *_: object, **__: object) -> None:
+        await self.assignment.revoked()
 
-    async def _stalled(self, now: float) -> str:
-        positions: dict[Place, int] = {}
-        lag: dict[Place, int] = {}
-        for keeper in list(self._keepers.values()):
-            tenancy = keeper.tenancy
-            if tenancy is None or keeper.state != "owning":
-                continue
-            try:
-                waiting = await tenancy.reader.lag()
-            except Unavailable:  # the broker is away: nobody can make progress
-                self._progress.excuse()
-                return ""
-            positions |= {
-                place: tenancy.reader.positions[place] for place in waiting if place in tenancy.reader.positions
-            }
-            lag |= waiting
-            self._metrics.gauge("worker.lag", sum(waiting.values()), f"{self._group.name}-{keeper.number}")
-        return ", ".join(str(place) for place in self._progress.look(positions, lag, now))
+    async def _recovered(self) -> None:
+        actives = self._app.assignor.assigned_actives()
+        await self.assignment.assigned(tp.partition for tp in actives if tp.topic == ANCHOR)
 
-    def _ends(self, status: int, why: str, detail: str) -> int:
-        self._reports.happened("worker.ends", status=status, why=why, detail=detail)
-        return status
+    def _failure(self, starting: asyncio.Task[None]) -> Ending | None:
+        error = starting.exception() if starting.done() and not starting.cancelled() else None
+        if error is None and not self._app.crashed:
+            return None
+        return Ending(FAILED, "faust has failed", repr(error or self._app.crash_reason))
 
     async def _stop(self) -> None:
         """Leave in order, within the deadline: partitions first, then the group, so that others take over at once."""
-        self._has_assignment = False
         until = time.monotonic() + self._settings.stop_s
-        ends = [asyncio.create_task(keeper.end()) for keeper in self._keepers.values()]
-        if ends:
-            _, late = await asyncio.wait(ends, timeout=self._settings.stop_s / 2)
-            for keeper in self._keepers.values() if late else ():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(keeper.drop(), 0.5)
+        await self.assignment.end(self._settings.stop_s / 2)
         stopping = asyncio.create_task(self._app.stop())
         _, late = await asyncio.wait([stopping], timeout=max(until - time.monotonic(), 0.5))
         if late:
@@ -291,63 +236,40 @@ class Worker:
 
 
 class _Faust(faust.App):
-    """Tells the worker at the first sign of a rebalance."""
+    """Tells the worker at the first sign of a rebalance, and does not let the broker hold its fetches for long."""
 
-    worker: Worker
+    changes: Callable[[], None]
 
     def on_rebalance_start(self) -> None:
         """The assignment is about to change."""
         super().on_rebalance_start()
-        self.worker.changes()
+        self.changes()
+
+    def _new_transport(self) -> Transport:
+        return _Transport(self.conf.broker_consumer, self)
 
 
-def _app(
-    worker: Worker,
-    group: Group,
-    cluster: Cluster,
-    credentials: CredentialsT | None,
-    data: str,
-    settings: WorkerSettings,
-) -> _Faust:
-    hosts = cluster.options()["bootstrap_servers"]
-    app = _Faust(
-        application(group),
-        broker=[f"kafka://{host}" for host in hosts],
-        broker_credentials=credentials,
-        broker_client_id=cluster.settings.client_id,
-        broker_session_timeout=settings.session_s,
-        broker_heartbeat_interval=settings.heartbeat_s,
-        broker_request_timeout=max(cluster.settings.request_timeout_s, settings.session_s + 1),
-        consumer_auto_offset_reset="latest",
-        consumer_max_fetch_size=MAX_MESSAGE_BYTES,
-        producer_max_request_size=MAX_MESSAGE_BYTES,
-        producer_linger=0,
-        store="memory://",
-        datadir=data,
-        autodiscover=False,
-        stream_wait_empty=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        web_enabled=False,
-        loop=asyncio.get_running_loop(),
-    )
-    app.worker = worker
+class _Thread(AIOKafkaConsumerThread):
+    """Faust has the broker hold an empty fetch for 1.5 s, behind which every step of a table's recovery would wait."""
 
-    async def hold(stream: faust.StreamT[bytes]) -> None:
-        async for _ in stream:
-            pass
-
-    app.agent(app.topic(ANCHOR, key_serializer="raw", value_serializer="raw"), name="anchor")(hold)
-
-    async def revoked(*_: object, **__: object) -> None:
-        await worker.revoked()
-
-    app.on_partitions_revoked.connect(revoked, weak=False)
-    return app
+    def _create_worker_consumer(self, transport: Transport) -> Any:  # noqa: ANN401  # aiokafka has no types
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = _FETCH_MS  # noqa: SLF001  # Faust has no setting for it
+        return consumer
 
 
-def _table(app: faust.App, partitions: int) -> Any:  # noqa: ANN401  # a table has no useful type
-    return app.Table(TABLE, key_type=bytes, value_type=bytes, partitions=partitions)
+class _Consumer(Consumer):
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Transport(Transport):
+    Consumer = _Consumer
+
+
+async def _drop(stream: faust.StreamT[bytes]) -> None:
+    async for _ in stream:
+        pass
 
 
 def _key(number: int) -> bytes:
