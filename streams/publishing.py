@@ -2,8 +2,8 @@
 
 The events of a day are those that the embedded run applies from outside: the run and its settings, the recording,
 positions before the open, a timer each second of event time while the session is open, the end. They are numbered
-densely under the name of the recording. Reading a day twice gives the same events under the same numbers, so a feed that was
-killed goes on where it was, and what it publishes again is recognised.
+densely under the name of the recording. Reading a day twice gives the same events under the same numbers, so a feed
+that was killed goes on where it was, and what it publishes again is recognised.
 """
 
 from __future__ import annotations
