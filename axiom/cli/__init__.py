@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from axiom.cli import bench, cache, feed, gateway, inspect, kafka, operate, run, tail, venue, worker
+from axiom.cli import bench, cache, feed, gateway, inspect, kafka, operate, run, tail, up, venue, worker
 
 app = typer.Typer(
     name="axiom",
@@ -21,6 +21,7 @@ kafka.register(app)
 venue.register(app)
 gateway.register(app)
 feed.register(app)
+up.register(app)
 cache.register(app)
 worker.register(app)
 bench.register(app)
