@@ -58,7 +58,9 @@ class HealthServer:
                 elif (probe := probes.get(path)) is not None:
                     found = probe()
                     status = HTTPStatus.OK if found.is_well else HTTPStatus.SERVICE_UNAVAILABLE
-                    self._answer(status, JSON, orjson.dumps(dict(found.facts), default=str))
+                    self._answer(
+                        status, JSON, orjson.dumps(dict(found.facts), default=str, option=orjson.OPT_NON_STR_KEYS)
+                    )
                 else:
                     self._answer(HTTPStatus.NOT_FOUND, JSON, orjson.dumps({"known": [*probes, "/metrics"]}))
 

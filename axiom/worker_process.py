@@ -107,7 +107,9 @@ class Log:
             return
         event = decode(*outgoing.message)
         fields = {name: _plain(getattr(event, name)) for name in event.__struct_fields__ if name not in _UNTOLD}
-        self._log.info(f"{outgoing.topic}.published", event_type=outgoing.message.schema, **fields)
+        if "event" in fields:  # the name that the log has for itself
+            fields["about"] = fields.pop("event")
+        self._log.info(f"{outgoing.topic}.published", schema=outgoing.message.schema, **fields)
 
 
 _UNTOLD: Final = frozenset({"ts_init", "seal", "party", "frame"})

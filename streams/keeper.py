@@ -18,6 +18,7 @@ from domain.errors import Unavailable
 from domain.events import ShardHalted
 from domain.metrics import Metrics
 from domain.topics import TOPIC_OF
+from streams.commits import Commits
 from streams.kafka_publisher import Publisher
 from streams.kafka_reader import Reader
 from streams.kafka_settings import Cluster
@@ -158,15 +159,16 @@ class Keeper:
         reader = await Reader.open(
             self._cluster,
             letters=self._publisher,
-            group=f"axiom.{self._group}.positions",
             metrics=self._metrics,
             deadline_s=self._settings.takeover_s,
         )
+        commits = Commits(self._cluster, f"axiom.{self._group}.positions")
         try:
             with self._build(self.number, self._snapshots.of(self.number)) as partition:
                 self.tenancy = Tenancy(
                     partition,
                     reader,
+                    commits,
                     self._publisher,
                     self._snapshots,
                     self._owner,
@@ -180,7 +182,7 @@ class Keeper:
         finally:
             self.tenancy = None
             with contextlib.suppress(asyncio.CancelledError):
-                await reader.close(1.0)
+                await asyncio.gather(reader.close(1.0), commits.close())
 
     async def _halt(self, fault: Exception) -> None:
         self._has_halted = True

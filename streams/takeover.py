@@ -104,3 +104,4 @@ async def _stretch(reader: Reader, ends: Mapping[Place, tuple[int, int]], quiet_
             raise Unavailable(
                 "what earlier owners did cannot be read", place=str(place), at=reader.positions[place], seconds=quiet_s
             )
+    reader.resume(ends)

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Protocol
 from domain.errors import InvariantError, Unavailable
 from domain.metrics import Metrics
 from domain.ownership_events import OwnershipTaken
+from streams.commits import Commits
 from streams.kafka_message import Gap, Place
 from streams.kafka_publisher import Publisher
 from streams.kafka_reader import BEGIN, Reader
@@ -87,6 +88,7 @@ class Tenancy:
     Args:
         partition: Empty, or restored from a snapshot.
         reader: Reads for this tenure alone.
+        commits: Where positions are committed.
         publisher: Publishes for all tenures of the process.
         snapshots: The snapshots of all partitions.
         owner: Name of this process.
@@ -103,6 +105,7 @@ class Tenancy:
         self,
         partition: Partition,
         reader: Reader,
+        commits: Commits,
         publisher: Publisher,
         snapshots: Snapshots,
         owner: str,
@@ -114,6 +117,7 @@ class Tenancy:
         self.reader = reader
         self.is_owning = False
         self.replaced_by = ""
+        self._commits = commits
         self._publisher = publisher
         self._snapshots = snapshots
         self._owner = owner
@@ -304,7 +308,7 @@ class Tenancy:
     async def _keep(self, taken: _Snapshot) -> None:
         try:
             await self._snapshots.keep(self.partition.number, taken.state)
-            await self.reader.commit(taken.positions)
+            await self._commits.commit(taken.positions)
         except Unavailable as error:
             self._happened("partition.snapshot_lost", error=str(error))
 
