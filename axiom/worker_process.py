@@ -107,6 +107,9 @@ class Log:
             return
         event = decode(*outgoing.message)
         fields = {name: _plain(getattr(event, name)) for name in event.__struct_fields__ if name not in _UNTOLD}
+        for name in ("order", "cancel", "replace"):
+            if (inner := getattr(event, name, None)) is not None:
+                fields["clordid"] = getattr(inner, "clordid", "")
         if "event" in fields:  # the name that the log has for itself
             fields["about"] = fields.pop("event")
         self._log.info(f"{outgoing.topic}.published", schema=outgoing.message.schema, **fields)

@@ -7,7 +7,7 @@ that led to it, so that the next owner repeats them in the same order and reache
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from domain.codec import canonical, encode
@@ -183,6 +183,13 @@ class Partition:
         return found
 
     def repeat(self, tenures: Sequence[Tenure], inputs: Mapping[Reference, Arrived], claim: int) -> list[Outgoing]:
+        """All of `repeating`: what leaves, effects first."""
+        *copies, effects = self.repeating(tenures, inputs, claim)
+        return [*effects, *(message for part in copies for message in part)]
+
+    def repeating(
+        self, tenures: Sequence[Tenure], inputs: Mapping[Reference, Arrived], claim: int
+    ) -> Iterator[list[Outgoing]]:
         """Apply what earlier owners applied, check their effects against the log, and own the partition.
 
         Args:
@@ -190,14 +197,13 @@ class Partition:
             inputs: The messages that they name.
             claim: Offset of our claim: our epoch.
 
-        Returns:
-            What earlier owners may not have got out: copies of all they did, under their own names, so that a reader
-            who has them drops them; and the effects of the last input that the log lacks.
+        Yields:
+            After each input, what its owner may not have got out: copies of all it did, under their own names, so that
+            a reader who has them drops them. Last, the effects of the last input that the log lacks, which leave first.
 
         Raises:
             InvariantError: An input is gone, or an effect in the log is not what its inputs give.
         """
-        leaving: list[Outgoing] = []
         rest: list[Event] = []
         for tenure in tenures:
             if tenure.epoch != self.epoch:
@@ -214,15 +220,16 @@ class Partition:
                 self.fence.admits(arrived.headers)
                 effects, copies = self._sorted(self._apply(arrived))
                 rest = effects
-                leaving += [self._copy(event, claim) for event in copies]
+                leaving = [self._copy(event, claim) for event in copies]
                 rest = self._unsent(rest, tenure.effects.get(self.applied, []))
+                yield leaving
             if rest and (late := self._later(tenures, tenure)):
                 rest = self._unsent(rest, late)
         self._unlogged.clear()
         self._sent.clear()
         self.epoch = claim
         self.effects_position = claim + 1
-        return [*(self._effect(event) for event in rest), *leaving]
+        yield [self._effect(event) for event in rest]
 
     def _later(self, tenures: Sequence[Tenure], tenure: Tenure) -> list[Event]:
         """Effects of the input just applied that the owner after its own got out."""

@@ -5,6 +5,7 @@ The rules are `streams.ownership`'s; here are the reads and the deadlines.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
@@ -58,9 +59,13 @@ async def take_over(partition: Partition, reader: Reader, publisher: Publisher, 
             log = [arrived async for arrived in _stretch(reader, {effects: (start, epoch)}, quiet_s)]
         tenures = partition.tenures(log, epoch)
         inputs = await _inputs(partition.streams, tenures, reader, quiet_s)
-        leaving = partition.repeat(tenures, inputs, epoch)
+        parts: list[list[Outgoing]] = []
+        for part in partition.repeating(tenures, inputs, epoch):
+            parts.append(part)
+            await asyncio.sleep(0)  # other partitions of this process go on
     finally:
         reader.wanted = wanted
+    leaving = [message for part in (parts[-1], *parts[:-1]) for message in part]
     return Taken(epoch, len(inputs), leaving)
 
 
