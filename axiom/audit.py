@@ -142,6 +142,7 @@ class Audit:
                 "fills came again with other terms": account.altered_fills,
                 "orders were cleared twice": account.doubled_orders,
                 "clearances are out of sequence": account.gaps,
+                "nothing was cleared": is_whole and not account.clearances,
                 "halted": len(account.halted),
                 "the run has not ended": is_whole and not account.has_ended,
             }
