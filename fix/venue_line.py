@@ -193,7 +193,7 @@ class VenueLine:
             contracts=(),
             reason=reason,
         )
-        return self._send_all(lane.mapper.write(cancel), cancel)
+        return self._send_now(lane.mapper.write(cancel), cancel)
 
     def give_up_quotes(self, underlying: str, reason: str) -> list[Said]:
         """Refuse the quotes of an underlying that wait for their turn: their owner is gone."""
@@ -212,6 +212,11 @@ class VenueLine:
             return self._refused(lane, waiting.command, f"the venue is down: {self.reason}")
         self._send_all(waiting.bodies, waiting.command)  # where the session ends now, its end is told in a moment
         return []
+
+    def _send_now(self, bodies: Sequence[Body], command: Outbound | None) -> bool:
+        """Send before everything that waits; it counts all the same."""
+        self._throttle.spend(len(bodies))
+        return self._send_all(bodies, command)
 
     def _send_all(self, bodies: Sequence[Body], command: Outbound | None) -> bool:
         for body in bodies:
@@ -366,7 +371,7 @@ class VenueLine:
         lane.question, lane.asked_at = self._name(), now
         underlying = lane.mapper.underlying
         self.pull(underlying, "the session is new")
-        self._send_all(lane.mapper.write(ExecutionsRequest(lane.question, lane.last_exec_id)), None)
+        self._send_now(lane.mapper.write(ExecutionsRequest(lane.question, lane.last_exec_id)), None)
 
     def _caught_up(self, lane: Lane, done: ExecutionsDone) -> list[Said]:
         if done.request_id != lane.question:

@@ -53,7 +53,8 @@ def put(throttle: Throttle, command: Outbound, now: float) -> None:
 commands = st.one_of(
     st.integers(0, 5).map(lambda n: order(f"O{n}")),
     st.integers(0, 5).map(lambda n: cancel(f"O{n}")),
-    st.sampled_from([cancel_all, lambda: cancel_all("ABC"), pull, lambda: pull(1)]).map(lambda make: make()),
+    st.sampled_from(["XYZ", "ABC"]).map(cancel_all),
+    st.sampled_from([(), (1,)]).map(lambda contracts: pull(*contracts)),
 )
 
 
