@@ -20,8 +20,8 @@ $(STAMP): pyproject.toml requirements.lock $(NATIVE)
 
 setup: $(STAMP) ## make .venv with pinned versions and compile the native module
 
-demo: setup ## run a synthetic session; print its summary and where the report is
-	@$(BIN)/axiom run --source synthetic $(DEMO_ARGS)
+demo: setup ## run a synthetic session over FIX venues; print its summary and where the report is
+	@AXIOM_SET_SYNTHETIC__SESSION_MINUTES=$${AXIOM_SET_SYNTHETIC__SESSION_MINUTES:-10} $(BIN)/axiom run --source synthetic --venues fix $(DEMO_ARGS)
 
 test: setup ## run the tests
 	@scripts/system browser || echo "test: without a browser the test of the report's page is skipped"

@@ -17,6 +17,7 @@ from fix.links import Links
 from fix.mapping import Mapper
 from fix.remote_venue import RemoteVenue
 from fix.session import SessionSettings
+from routing.exchange import MARKET_OF
 from routing.misbehaviour import Misbehaviour
 from routing.venues import SIMULATED, Venue, VenueTable
 from streams.direct import VenuePort
@@ -84,6 +85,7 @@ class FixVenues:
                 self._sessions[venue.mic].name,
                 Mapper(self._chain, venue.index, max_entries=self._settings.run.max_entries),
                 latency_ns=venue.latency_ns + told.delay_ns,
+                follows=MARKET_OF[venue.kind],
                 report=_report,
             )
             if not is_resumed:

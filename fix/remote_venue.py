@@ -44,6 +44,7 @@ class RemoteVenue:
         session: Its name.
         mapper: FIX for the chain at that venue.
         latency_ns: One-way time to the venue, of the simulation.
+        follows: The market events that mean something to the venue.
         report: Tells people what cannot be an event.
         patience_s: How long the run waits for a venue that does not answer, or for one to come back.
     """
@@ -57,6 +58,7 @@ class RemoteVenue:
         mapper: Mapper,
         *,
         latency_ns: int,
+        follows: tuple[type[Event], ...],
         report: Callable[[str, dict[str, object]], None],
         patience_s: float = 10.0,
     ) -> None:
@@ -69,6 +71,8 @@ class RemoteVenue:
         self._report = report
         self._patience_s = patience_s
         self._is_up = False
+        self._is_asked = False
+        self._follows = follows
         self._has_given_up = False
         self._may_rest = True
         self._questions = 0
@@ -108,11 +112,22 @@ class RemoteVenue:
             return events + self._down(ts, "the session ended")  # part of it may have left: unknown
         return events + self._barrier(ts)
 
-    def on_market(self, event: Event) -> list[Event]:
-        """Move the venue's market on by one step, and return what that did to our quotes and orders."""
+    def begin_market(self, event: Event) -> None:
+        """Have the venue move its market on by one step, and do not wait: others can be asked meanwhile."""
         self.steps += 1
+        self._is_asked = False
+        if self._is_up and isinstance(event, self._follows):
+            self._is_asked = self._ask(event.ts_event)
+
+    def on_market(self, event: Event) -> list[Event]:
+        """Return what the step that was begun did to our quotes and orders.
+
+        An event that such a venue does not follow is left for the next barrier: it answers nothing to it.
+        """
+        if self._is_asked:
+            return self._answers(event.ts_event)
         events = self._revived(event.ts_event)
-        return events + (self._barrier(event.ts_event) if self._is_up else [])
+        return events + (self._barrier(event.ts_event) if self._is_up and isinstance(event, self._follows) else [])
 
     def skip_market(self) -> None:
         """Count a step that the venue has taken already: the run repeats its journal."""
@@ -134,12 +149,20 @@ class RemoteVenue:
     # --- the session --------------------------------------------------------------------------------------------------
     def _barrier(self, ts: int) -> list[Event]:
         """Hold the clock until the venue has answered everything up to `ts`."""
-        events: list[Event] = []
+        return self._answers(ts) if self._ask(ts) else self._down(ts, "the session ended")
+
+    def _ask(self, ts: int) -> bool:
+        """Send a barrier; whether it left."""
         try:
             for body in self._mapper.write(ClockAdvance(self.steps, ts)):
                 self._links.send(self._session, body)
         except Unavailable:
-            return self._down(ts, "the session ended")
+            return False
+        return True
+
+    def _answers(self, ts: int) -> list[Event]:
+        """What the venue says until it has reached the barrier."""
+        events: list[Event] = []
         until = time.monotonic() + self._patience_s
         while True:
             happened = self._links.take(self._session, until - time.monotonic())

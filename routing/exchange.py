@@ -9,7 +9,7 @@ venue; `latency_ns` is for the runtime that carries the messages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -85,6 +85,13 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in ("replenish_ms", "max_quote_size", "max_order_size"):
             if getattr(self, name) < 1:
                 raise InputError("must be positive", field=f"exchange.{name}", value=getattr(self, name))
+
+
+MARKET_OF: Final[dict[str, tuple[type[Event], ...]]] = {
+    "option": (NbboUpdated, TradesPrinted, SessionChanged),
+    "stock": (UnderlyingUpdated, UnderlyingTraded, SessionChanged),
+}
+"""The market events that a venue of each kind follows; `Exchange.on_market` makes nothing of others."""
 
 
 class Resting(NamedTuple):

@@ -63,6 +63,10 @@ class DirectVenue(Protocol):
 class HeldVenue(DirectVenue, Protocol):
     """A venue in a process of its own whose market goes on in step with ours."""
 
+    def begin_market(self, event: Event) -> None:
+        """Have the venue take a market event; `on_market` gives its answers. All begin before one is waited for."""
+        ...
+
     def skip_market(self) -> None:
         """Count a market event that the venue has seen: a run that is resumed repeats its journal without it."""
         ...

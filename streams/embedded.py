@@ -230,9 +230,11 @@ class EmbeddedRun:
     def _take_item(self, item: FeedItem) -> None:
         event = item.event
         if isinstance(event, MARKET) and not self._shard.is_late(item.source, event.ts_event):
+            remotes = [port.remote for port in self._ports if port.remote is not None]
+            for remote in remotes:
+                remote.skip_market() if self.is_replaying else remote.begin_market(event)
             for venue, port in enumerate(self._ports):
                 if port.remote is not None and self.is_replaying:
-                    port.remote.skip_market()
                     continue
                 try:
                     self._answer(venue, port.exchange.on_market(event))
