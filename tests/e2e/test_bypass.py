@@ -350,7 +350,12 @@ def test_a_venue_is_called_from_the_runtime_and_from_nowhere_else() -> None:
 
 def test_a_venue_over_fix_is_reached_from_its_port_and_from_nowhere_else() -> None:
     assert calls(is_call_of("send", "links")) == {"fix/remote_venue.py"}
-    assert calls(is_call_of("send", "engine")) == {"axiom/venue_process.py", "fix/links.py"}
+    assert calls(is_call_of("send", "engine")) == {
+        "axiom/gateway_process.py",
+        "axiom/venue_following.py",
+        "axiom/venue_process.py",
+        "fix/links.py",
+    }
     assert calls(is_call_of("RemoteVenue")) == {"axiom/fix_venues.py"}
 
 
