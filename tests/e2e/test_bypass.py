@@ -361,5 +361,5 @@ def test_a_venue_over_fix_is_reached_from_its_port_and_from_nowhere_else() -> No
 
 def test_the_outlet_is_called_from_the_runtime_and_the_key_is_made_in_one_place() -> None:
     assert calls(is_call_of("send", "outlet")) == {"streams/embedded.py"}
-    assert calls(is_call_of("Sealer")) == {"axiom/compose.py"}
+    assert calls(is_call_of("Sealer")) == {"axiom/compose.py", "axiom/gateway_process.py"}  # seals, and verifies
     assert calls(is_call_of("sealed")) == {"risk/issue.py"}
