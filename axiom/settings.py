@@ -29,11 +29,10 @@ from routing.misbehaviour import Misbehaviour
 from routing.order_state import OrderBookSettings
 from routing.router import RouterSettings
 from store.cache_settings import CacheSettings
-from streams.kafka_settings import KafkaSettings
 from streams.massive_files import MassiveFileSettings
 from streams.synthetic_settings import SyntheticSettings
 
-CONNECTIONS: Final = ("kafka", "cache")
+CONNECTIONS: Final = ("cache",)
 """Sections that say where things are, not how we behave."""
 
 ENV_PREFIX: Final = "AXIOM_SET_"
@@ -86,7 +85,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All sections. What shapes behaviour rides in RunStarted, so that a journal replays without the file.
 
-    `kafka` and `cache` shape none and do not ride there: a run is the same wherever its topics and values go.
+    `cache` shapes none and does not ride there: a run is the same whoever sees its last values.
     """
 
     run: RunSettings = msgspec.field(default_factory=RunSettings)
@@ -103,7 +102,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     synthetic: SyntheticSettings = msgspec.field(default_factory=SyntheticSettings)
     massive: MassiveFileSettings = msgspec.field(default_factory=MassiveFileSettings)
     misbehaviour: dict[str, Misbehaviour] = msgspec.field(default_factory=dict)
-    kafka: KafkaSettings = msgspec.field(default_factory=KafkaSettings)
     cache: CacheSettings = msgspec.field(default_factory=CacheSettings)
 
     def __post_init__(self) -> None:

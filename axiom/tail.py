@@ -1,10 +1,10 @@
-"""What a topic of a run carried, read from its journal while it grows."""
+"""What a topic carries: of a run, from its journal while it grows; of a cluster, from Kafka as it comes."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -14,8 +14,14 @@ from axiom.runs import RunFolder
 from domain.errors import InputError
 from domain.events_base import Event
 from domain.frames import Frame
+from domain.partitioning import partition_of
 from domain.topics import BY_NAME, TOPICS, Topic
 from streams.journal import JournalReader, segments
+from streams.kafka_message import DeadLetter, Place
+from streams.kafka_reader import BEGIN, END, Reader
+from streams.kafka_settings import Cluster
+from streams.kafka_topics import verify
+from streams.messages import Arrived
 
 _NAP_S: Final = 0.25
 
@@ -56,9 +62,59 @@ def follow(folder: RunFolder, topic: Topic, is_alive: Callable[[], bool]) -> Ite
         time.sleep(_NAP_S)
 
 
-def print_event(event: Event, rows: int) -> None:
-    """One line of JSON; of a frame its length and first rows."""
+class Skipped:
+    """Says what cannot be read, and goes on: the topic of dead letters is the workers' to fill."""
+
+    def __init__(self, say: Callable[[DeadLetter], None]) -> None:
+        self._say = say
+
+    async def bury(self, letters: Iterable[DeadLetter], /) -> None:
+        """Say each."""
+        for letter in letters:
+            self._say(letter)
+
+
+async def subscribe(
+    cluster: Cluster, topic: Topic, underlying: str, *, is_from_begin: bool = False
+) -> AsyncGenerator[Arrived, None]:
+    """Messages of a topic, without end: those that come from now on, or all that the broker keeps and then those.
+
+    Args:
+        cluster: Where.
+        topic: Which.
+        underlying: Only of this one, from its partition alone; empty takes all.
+        is_from_begin: Begin with the oldest message that is kept.
+
+    Raises:
+        SettingsError: The topic is not there, or not as declared.
+        Unavailable: No broker answered in time.
+    """
+    partitions = (await verify(cluster, topics=(topic,)))[topic.name]
+    chosen = (partition_of(underlying, partitions),) if underlying else range(partitions)
+    reader = await Reader.open(cluster, letters=Skipped(_say_skipped))
+    try:
+        await reader.assign({Place(topic.name, number): BEGIN if is_from_begin else END for number in chosen})
+        while True:
+            batch = await reader.read()
+            for gap in batch.gaps:
+                sys.stderr.write(f"{gap.place}: {gap.found - gap.expected} messages expired before they were read\n")
+            for arrived in batch.messages:
+                if not underlying or arrived.event.underlying == underlying:
+                    yield arrived
+    finally:
+        await reader.close()
+
+
+def _say_skipped(letter: DeadLetter) -> None:
+    sys.stderr.write(f"{letter.place}@{letter.offset} cannot be read: {letter.reason}: {letter.error}\n")
+
+
+def print_event(event: Event, rows: int, arrived: Arrived | None = None) -> None:
+    """One line of JSON; of a frame its length and first rows; of a message also where it stands and who sent it."""
     value: dict[str, Any] = {"event": type(event).__name__}
+    if arrived is not None:
+        value |= {"topic": arrived.topic, "partition": arrived.partition, "offset": arrived.offset}
+        value |= {"source": arrived.headers.source, "sequence": arrived.headers.sequence}
     for name in event.__struct_fields__:
         item = getattr(event, name)
         if isinstance(item, Frame):

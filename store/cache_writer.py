@@ -62,7 +62,7 @@ class CacheWriter:
         self._changed: dict[tuple[str, Kind], None] = {}
         self._ousted: dict[str, None] = {}
         self._is_closing = False
-        self._is_away = False
+        self._trouble = ""
         self._thread = threading.Thread(target=self._work, name="cache", daemon=True)
         self.written = Written()
         self.failures = 0
@@ -108,6 +108,11 @@ class CacheWriter:
         """Values that wait to be written."""
         return len(self._changed)
 
+    @property
+    def trouble(self) -> str:
+        """What keeps it from writing; empty while nothing does."""
+        return self._trouble
+
     def is_settled(self) -> bool:
         """Whether the cache has everything that was taken."""
         return not self._changed and not self._unclaimed
@@ -136,8 +141,8 @@ class CacheWriter:
                 self._wake.wait(pause)
                 pause = min(2.0 * pause, _LONGEST_PAUSE_S)
                 continue
-            if self._is_away:
-                self._is_away = False
+            if self._trouble:
+                self._trouble = ""
                 self._refreshed = 0.0  # it may have lost everything
                 self._say("cache.returned", {"failures": self.failures})
             pause = _FIRST_PAUSE_S
@@ -213,6 +218,6 @@ class CacheWriter:
     def _failed(self, error: AxiomError) -> None:
         self.failures += 1
         self._metrics.count("cache.failures", label=type(error).__name__)
-        if not self._is_away:
-            self._is_away = True
+        if not self._trouble:
             self._say("cache.unavailable", {"error": str(error)})
+        self._trouble = str(error)

@@ -82,6 +82,11 @@ class Admin:
         found = await within(self._client.describe_cluster(), deadline_s, "describe the cluster", self._cluster)
         return bool(found["brokers"]) and found["controller_id"] >= 0
 
+    async def cluster_id(self, deadline_s: float) -> str:
+        """What the cluster calls itself: a name that no other cluster has."""
+        found = await within(self._client.describe_cluster(), deadline_s, "describe the cluster", self._cluster)
+        return str(found["cluster_id"])
+
     async def names(self, deadline_s: float) -> frozenset[str]:
         """The topics that there are."""
         return frozenset(await within(self._client.list_topics(), deadline_s, "list topics", self._cluster))

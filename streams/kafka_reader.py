@@ -9,14 +9,13 @@ repetitions by source and sequence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from domain.codec import SCHEMAS
 from domain.errors import DataError, InputError, InvariantError
 from domain.metrics import Metrics, NoMetrics
 from streams.kafka import START_S, STOP_S, Expired, Fetcher
 from streams.kafka_message import DeadLetter, Gap, Place, RawHeaders, unpack
-from streams.kafka_publisher import Publisher
 from streams.kafka_settings import Cluster
 from streams.messages import Arrived
 
@@ -43,18 +42,26 @@ class Batch(NamedTuple):
     buried: int
 
 
+class Buries(Protocol):
+    """Takes what cannot be read: a publisher puts it on the topic of dead letters; others only say so."""
+
+    async def bury(self, letters: Iterable[DeadLetter], /) -> None:
+        """Take letters. When it returns, they are dealt with."""
+        ...
+
+
 class Reader:
     """Reads through one connection; one task uses it.
 
     Args:
         cluster: Where.
         fetcher: The connection.
-        letters: Publishes dead letters; None ends the reading at the first message that cannot be read.
+        letters: Takes what cannot be read; None ends the reading at the first message that cannot be read.
         metrics: Where counts go.
     """
 
     def __init__(
-        self, cluster: Cluster, fetcher: Fetcher, letters: Publisher | None, metrics: Metrics | None = None
+        self, cluster: Cluster, fetcher: Fetcher, letters: Buries | None, metrics: Metrics | None = None
     ) -> None:
         self._cluster = cluster
         self._fetcher = fetcher
@@ -71,7 +78,7 @@ class Reader:
         cls,
         cluster: Cluster,
         *,
-        letters: Publisher | None,
+        letters: Buries | None,
         group: str | None = None,
         metrics: Metrics | None = None,
         deadline_s: float = START_S,
@@ -80,7 +87,7 @@ class Reader:
 
         Args:
             cluster: Where.
-            letters: Publishes dead letters.
+            letters: Takes what cannot be read.
             group: Under which name positions are committed; nobody may be a member of a consumer group of that name.
             metrics: Where counts go.
             deadline_s: For the connection.

@@ -1,10 +1,9 @@
-"""`axiom replay|diff|report|tail|topics|doctor`: look at runs and at the machine."""
+"""`axiom replay|diff|report|topics|doctor`: look at runs and at the machine."""
 
 from __future__ import annotations
 
 import os
 import time
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ from axiom.doctor import examine
 from axiom.finish import rebuild
 from axiom.runs import ROOT, RunFolder
 from axiom.settings import load
-from axiom.tail import follow, print_event, topic_of
 from domain.topics import TOPICS
 from streams.journal import JournalReader
 from streams.replay import Replay, diff, grouped
@@ -33,7 +31,6 @@ def register(app: typer.Typer) -> None:
         ("replay", replay_command),
         ("diff", diff_command),
         ("report", report_command),
-        ("tail", tail_command),
         ("topics", topics_command),
         ("doctor", doctor_command),
         ("settings", settings_command),
@@ -93,22 +90,6 @@ def report_command(run: RunName = "last", runs: RunsRoot = ROOT, as_json: AsJson
         print_json(summary)
     else:
         say(f"report {folder.report}")
-
-
-def tail_command(
-    run: RunName = "last",
-    topic: Annotated[str, typer.Argument(help="Topic, or the end of its name: greeks, fills, pnl.")] = "risk.pnl",
-    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more while the run lives.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Stop after so many events; 0 has no end.")] = 0,
-    rows: Annotated[int, typer.Option(min=0, help="Rows of a frame to print.")] = 5,
-    runs: RunsRoot = ROOT,
-) -> None:
-    """Print what a topic of a run carried, one JSON object a line."""
-    folder = RunFolder.find(runs, run)
-    chosen = topic_of(topic)
-    events = follow(folder, chosen, is_alive=lambda: follow_on and folder.is_alive())
-    for event in islice(events, limit or None):
-        print_event(event, rows)
 
 
 def topics_command(as_json: AsJson = False) -> None:

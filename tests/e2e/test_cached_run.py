@@ -16,8 +16,6 @@ from store.cache import RedisCache
 from store.cache_settings import CacheSettings
 from store.cached import KINDS, Cached, Kind
 
-ON = "AXIOM_SET_CACHE__URL"
-
 
 class Command(Protocol):
     runs: Path
@@ -55,7 +53,7 @@ def held(folder: Path) -> dict[int, int]:
 def test_a_run_leaves_its_last_values_and_is_the_same_run(
     axiom: Command, finished: tuple[Command, dict[str, Any]], redis_server: Server
 ) -> None:
-    summary = axiom.json("run", "--id", "cached", **{ON: redis_server.url})
+    summary = axiom.json("run", "--id", "cached", AXIOM_SET_CACHE__URL=redis_server.url)
     assert summary["digest"] == finished[1]["digest"]
     found = read(redis_server)
     assert set(found) == set(KINDS)
@@ -70,9 +68,9 @@ def test_a_run_leaves_its_last_values_and_is_the_same_run(
 
 
 def test_a_killed_run_goes_on_and_leaves_what_an_unbroken_one_leaves(axiom: Command, redis_server: Server) -> None:
-    whole = axiom.json("run", "--id", "whole", **{ON: redis_server.url})
+    whole = axiom.json("run", "--id", "whole", AXIOM_SET_CACHE__URL=redis_server.url)
     expected = read(redis_server)
-    process = axiom.start("run", "--id", "killed", **{ON: redis_server.url})
+    process = axiom.start("run", "--id", "killed", AXIOM_SET_CACHE__URL=redis_server.url)
     cache = RedisCache.of(CacheSettings(url=redis_server.url), {})
     until = time.monotonic() + 60
     while cache.log_of("SYN") != "run/killed" or cache.get("SYN", "positions") is None:
@@ -98,7 +96,7 @@ def test_a_cache_that_is_away_changes_nothing(
     axiom: Command, finished: tuple[Command, dict[str, Any]], redis_server: Server
 ) -> None:
     redis_server.kill()
-    summary = axiom.json("run", "--id", "away", **{ON: redis_server.url})
+    summary = axiom.json("run", "--id", "away", AXIOM_SET_CACHE__URL=redis_server.url)
     assert summary["digest"] == finished[1]["digest"]
     log = (axiom.runs / "away" / "log.jsonl").read_text()
     assert log.count("cache.unavailable") == 1
@@ -106,7 +104,7 @@ def test_a_cache_that_is_away_changes_nothing(
 
 @pytest.mark.parametrize("url", ["http://nowhere", "redis://:geheim@127.0.0.1"])
 def test_an_address_that_cannot_be_one_is_refused_before_the_run(axiom: Any, url: str) -> None:  # noqa: ANN401  # call is not in Command
-    said = axiom.call("run", "--id", "refused", code=2, **{ON: url})
+    said = axiom.call("run", "--id", "refused", code=2, AXIOM_SET_CACHE__URL=url)
     assert "cache.url" in said
     assert "geheim" not in said
     assert not (axiom.runs / "refused").exists()
