@@ -248,12 +248,11 @@ class GatewayProcess:
         self._record.owned(owner, arrived.offset)
         self._watch.heard(owner, now)
         self._log.info("owner.changed", group=owner.group, partition=owner.partition, epoch=arrived.offset, owner=name)
-        self._pull(owner, "a new owner")
+        for underlying in self._underlyings_of(owner):
+            self._say(self._gateway.changed_owner(underlying))
 
-    def _pull(self, owner: Owner, reason: str) -> None:
-        for underlying in self._gateway.underlyings:
-            if partition_of(underlying, self._count) == owner.partition:
-                self._say(self._gateway.pull(underlying, reason))
+    def _underlyings_of(self, owner: Owner) -> list[str]:
+        return [name for name in self._gateway.underlyings if partition_of(name, self._count) == owner.partition]
 
     def _note(self, clearance: Clearance) -> None:
         if self._sending is not None:
@@ -281,7 +280,8 @@ class GatewayProcess:
             self._say(self._gateway.tick(now))
             for owner in self._watch.fallen_silent(now):
                 self._log.warning("owner.silent", group=owner.group, partition=owner.partition)
-                self._pull(owner, "the owner is silent")
+                for underlying in self._underlyings_of(owner):
+                    self._say(self._gateway.pull(underlying, "the owner is silent"))
 
     # --- answers ------------------------------------------------------------------------------------------------------
     def _say(self, said: Sequence[Said]) -> None:

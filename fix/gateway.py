@@ -116,6 +116,7 @@ class Gateway:
         }
         self._by_session = {line.session: line for line in self.lines.values()}
         self.underlyings: dict[str, None] = {}
+        self._greeted: dict[str, None] = {}
 
     def open(self, chain: Chain, ts: int, max_entries: int, known: Mapping[str, Known], now: float) -> list[Said]:
         """Begin with an underlying; once for each.
@@ -161,9 +162,15 @@ class Gateway:
             raise ClearanceRefused(why="no outbound message", error=str(error)) from error
         self._note(clearance)
         self.counts.sent += 1
+        said: list[Said] = []
+        if (
+            command.underlying not in self._greeted
+        ):  # its stages exist now: what was said before may not have been heard
+            self._greeted[command.underlying] = None
+            said = [each for line in self.lines.values() for each in line.told_again(command.underlying)]
         if isinstance(command, SubmitOrder | ReplaceOrder):
             self._report("order.sent", {"clordid": command.clordid, "venue": command.venue, "gate": clearance.gate})
-        return [said for line in targets for said in line.submit(command, now)]
+        return [*said, *(each for line in targets for each in line.submit(command, now))]
 
     def _targets(self, command: Outbound) -> Sequence[VenueLine]:
         if command.underlying not in self.underlyings:
@@ -194,6 +201,11 @@ class Gateway:
     def is_waiting(self) -> bool:
         """Whether a throttle holds something back."""
         return any(line.waiting for line in self.lines.values())
+
+    def changed_owner(self, underlying: str) -> list[Said]:
+        """Pull what the owner before it quoted, and say again which venues are up once the new one is heard."""
+        self._greeted.pop(underlying, None)
+        return self.pull(underlying, "a new owner")
 
     def pull(self, underlying: str, reason: str) -> list[Said]:
         """Pull the quotes of an underlying everywhere, and refuse those that have not left."""

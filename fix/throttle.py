@@ -36,7 +36,7 @@ class Throttle:
         self._per_second = per_second
         self._burst = float(burst)
         self._budget = float(burst)
-        self._counted = 0.0
+        self._counted: float | None = None
         self._first: deque[Waiting] = deque()
         self._others: deque[Waiting] = deque()
 
@@ -52,8 +52,9 @@ class Throttle:
 
         The messages of one command leave together: they may overdraw the budget, which is then made up for.
         """
-        self._budget = min(self._budget + max(now - self._counted, 0.0) * self._per_second, self._burst)
-        self._counted = max(now, self._counted)
+        before = now if self._counted is None else self._counted
+        self._budget = min(self._budget + max(now - before, 0.0) * self._per_second, self._burst)
+        self._counted = max(now, before)
         if not len(self) or self._budget < 1.0:
             return None
         waiting = self._first.popleft() if self._first else self._others.popleft()

@@ -195,6 +195,11 @@ class VenueLine:
         )
         return self._send_now(lane.mapper.write(cancel), cancel)
 
+    def told_again(self, underlying: str) -> list[Said]:
+        """Say again that the venue is up, to somebody who may not have heard it."""
+        lane = self.lanes.get(underlying)
+        return [self._status(lane, is_up=True, reason="as before")] if lane is not None and lane.is_up else []
+
     def give_up_quotes(self, underlying: str, reason: str) -> list[Said]:
         """Refuse the quotes of an underlying that wait for their turn: their owner is gone."""
         lane = self.lanes.get(underlying)

@@ -295,7 +295,7 @@ class Partition:
         source, sequence = self._source(arrived), arrived.headers.sequence
         if self._journal is not None:
             self._journal.append(Kind.INPUT, source, sequence, arrived.message)
-        outputs = self.shard.handle(source, sequence, arrived.event)
+        outputs = self.shard.handle(source, sequence, arrived.event, has_one_clock=not arrived.headers.group)
         if self._journal is not None and outputs:
             self._journal.append_all(Kind.OUTPUT, source, sequence, [encode(output) for output in outputs])
         self.applied += 1

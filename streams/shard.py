@@ -70,7 +70,15 @@ class Shard:
         """Whether an input is stamped before one that its source gave already: it will be refused."""
         return ts_event < self._clocks.get(source, 0)
 
-    def handle(self, source: str, offset: int, event: Event, pins: Iterable[Event] | None = None) -> list[Event]:
+    def handle(
+        self,
+        source: str,
+        offset: int,
+        event: Event,
+        pins: Iterable[Event] | None = None,
+        *,
+        has_one_clock: bool = True,
+    ) -> list[Event]:
         """Apply one input and return everything that came of it, in order.
 
         Args:
@@ -78,6 +86,8 @@ class Shard:
             offset: Its position there; positions of one source grow.
             event: The input.
             pins: In a replay, the pinned outputs that the journal holds for this input.
+            has_one_clock: Whether the source stamps by one clock. Other stages of ours do not: what they say carries
+                the time of what it came of, and that came from several venues and feeds.
 
         Raises:
             ReplayDiverged: A pinned output is missing, left over, or not what the journal holds.
@@ -87,7 +97,8 @@ class Shard:
             return []
         self._offsets[source] = offset
         self._metrics.count("shard.inputs", label=type(event).__name__)
-        if self.is_late(source, event.ts_event) and not isinstance(event, ExecutionReported):  # it may move money
+        is_late = has_one_clock and self.is_late(source, event.ts_event)
+        if is_late and not isinstance(event, ExecutionReported):  # which may move money
             error = ClockWentBackwards(source=source, offset=offset, last=self._clocks[source], received=event.ts_event)
             return [self._rejected("shard", event, error)]
         if (chain := self._chains.get(event.underlying)) is not None:

@@ -311,6 +311,18 @@ def test_a_venue_that_is_killed_repeats_its_notes(wire: Wire) -> None:
     assert list(wire.server.executions) == list(before)
 
 
+def test_who_takes_over_is_told_which_venues_are_up(wire: Wire) -> None:
+    """What was said before his stages existed he has not heard."""
+    wire.up()
+    wire.clear(order(1, "A"))
+    assert [event.is_up for event in wire.of(e.VenueStatusChanged)] == [True, True]
+    wire.clear(order(2, "B"))
+    assert len(wire.of(e.VenueStatusChanged)) == 2
+    wire.told += wire.gateway.changed_owner("GOOG")
+    wire.clear(order(3, "C"))
+    assert [event.is_up for event in wire.of(e.VenueStatusChanged)] == [True, True, True]
+
+
 def test_silence_is_told_once_until_the_owner_is_heard_again() -> None:
     watch, mine, other = Watch(2.0), Owner("desk", 1), Owner("desk", 2)
     watch.heard(mine, 0.0)
