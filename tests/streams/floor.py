@@ -11,8 +11,8 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,29 +99,32 @@ class Floor:
         self.heard: list[tuple[float, Arrived]] = []
         self.claims: list[tuple[float, Arrived]] = []
         self.clearances: defaultdict[str, int] = defaultdict(int)
-        self.executions: list[e.ExecutionReported] = []
+        self.executions: dict[str, e.ExecutionReported] = {}
         self._publisher = publisher
         self._sequences: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._now: dict[str, int] = {}
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, bootstrap: str, group: Group, days: Sequence[Day]) -> Floor:
-        """Connect to declared topics, and listen."""
+    @asynccontextmanager
+    async def open(cls, bootstrap: str, group: Group, days: Sequence[Day]) -> AsyncIterator[Floor]:
+        """Declare the topics, connect, and listen."""
         from streams.kafka_topics import declare
 
         cluster = cluster_of(bootstrap, {})
         publisher = await Publisher.open(cluster, await declare(cluster, PARTITIONS))
         floor = cls(group, cluster, publisher, days)
         floor._listening = asyncio.create_task(floor._listen())
-        return floor
+        try:
+            yield floor
+            floor._check()
+        finally:
+            await floor._close()
 
-    async def close(self) -> None:
-        """Disconnect. A refusal of the outlet is raised here."""
+    async def _close(self) -> None:
         if self._listening is not None:
-            if not self._listening.done():
-                self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=not self._listening.done())
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
         await self._publisher.close(2.0)
 
     async def feed(self, begin: float, end: float, per_second: float = 400.0) -> None:
@@ -152,6 +155,10 @@ class Floor:
         self._sequences[topic, source] += 1
         await self._publisher.publish(Outgoing(topic, None, event.underlying, Headers(source, sequence), encode(event)))
 
+    async def publish_as(self, outgoing: Outgoing) -> None:
+        """Publish a message as it is, and wait until the broker has it."""
+        await self._publisher.acknowledged(outgoing)
+
     async def until(self, condition: Any, what: str, seconds: float = 20.0) -> None:  # noqa: ANN401  # any callable
         """Wait until something is so; the test fails when it does not come to be."""
         end = time.monotonic() + seconds
@@ -169,11 +176,15 @@ class Floor:
             self._check()
             await asyncio.sleep(0.05)
 
+    def claim(self, number: int) -> Arrived:
+        """The last claim of a partition."""
+        found = [arrived for _, arrived in self.claims if arrived.partition == number]
+        assert found, f"nobody has claimed partition {number}"
+        return found[-1]
+
     def owner(self, number: int) -> str:
         """Who claimed a partition last."""
-        found = [arrived.event for _, arrived in self.claims if arrived.partition == number]
-        assert found, f"nobody has claimed partition {number}"
-        last = found[-1]
+        last = self.claim(number).event
         assert isinstance(last, OwnershipTaken)
         return last.owner
 
@@ -241,7 +252,7 @@ class Floor:
     async def _answer(self, port: VenuePort, answers: Sequence[Event]) -> None:
         for answer in answers:
             if isinstance(answer, e.ExecutionReported) and answer.last_qty:
-                self.executions.append(answer)
+                self.executions.setdefault(f"{answer.venue}:{answer.exec_id}", answer)  # a status may repeat it
             await self.publish(f"venue.{port.mic}.{answer.underlying}", answer)
 
 
@@ -316,10 +327,11 @@ class Workers:
         """Whether one acts on all that it was given."""
         return self.ask(name, "/ready")[0] == 200
 
-    def log(self, name: str) -> list[dict[str, Any]]:
-        """What one wrote to its log."""
+    def told(self, name: str, event: str) -> list[dict[str, Any]]:
+        """What one wrote to its log about something."""
         lines = (self.folder / f"{name}.jsonl").read_bytes().splitlines()
-        return [msgspec.json.decode(line) for line in lines if line.startswith(b"{")]
+        found = [msgspec.json.decode(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
+        return [line for line in found if line["event"] == event]
 
 
 @contextmanager
