@@ -159,7 +159,7 @@ class Floor:
         """Publish a message as it is, and wait until the broker has it."""
         await self._publisher.acknowledged(outgoing)
 
-    async def until(self, condition: Any, what: str, seconds: float = 20.0) -> None:  # noqa: ANN401  # any callable
+    async def until(self, condition: Any, what: str, seconds: float = 40.0) -> None:  # noqa: ANN401  # any callable
         """Wait until something is so; the test fails when it does not come to be."""
         end = time.monotonic() + seconds
         while not condition():
@@ -167,7 +167,7 @@ class Floor:
             assert time.monotonic() < end, f"{what}: not within {seconds} s"
             await asyncio.sleep(0.02)
 
-    async def quiet(self, seconds: float = 1.5) -> None:
+    async def quiet(self, seconds: float = 0.8) -> None:
         """Wait until nothing but beats was heard for a while."""
         heard, since = -1, time.monotonic()
         while time.monotonic() - since < seconds:
