@@ -1,4 +1,4 @@
-"""Generate docs/events.md and the tables of docs/fix.md from the code; with --check, fail when one is out of date."""
+"""Generate docs/events.md, docs/asyncapi.json and the tables of docs/fix.md; with --check, fail if one is stale."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from axiom import docs_asyncapi
 from axiom.docs_fix import tables
 from domain.codec import SCHEMAS
 from domain.events_base import Event
@@ -15,6 +16,7 @@ from domain.topics import CONTROL, TOPICS
 
 TARGET: Final = Path(__file__).parents[1] / "docs" / "events.md"
 FIX_TARGET: Final = TARGET.with_name("fix.md")
+ASYNCAPI_TARGET: Final = TARGET.with_name("asyncapi.json")
 _BEGIN, _END = "<!-- begin tables -->", "<!-- end tables -->"
 _HOUR_MS: Final = 3_600_000
 
@@ -82,7 +84,8 @@ def render_fix() -> str:
 def main(arguments: list[str]) -> int:
     """Write the pages, or check them."""
     stale = 0
-    for target, page in ((TARGET, render()), (FIX_TARGET, render_fix())):
+    pages = {TARGET: render(), FIX_TARGET: render_fix(), ASYNCAPI_TARGET: docs_asyncapi.render()}
+    for target, page in pages.items():
         if target.exists() and target.read_text(encoding="utf-8") == page:
             continue
         if "--check" in arguments:

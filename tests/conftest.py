@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
@@ -213,6 +214,39 @@ def redis_servers(tmp_path: Path, redis_program: str) -> Iterator[Callable[..., 
 def redis_server(redis_servers: Callable[..., LocalRedis]) -> LocalRedis:
     """A redis-server for one test, running."""
     return redis_servers()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Callable[[Path], Path]:
+    """Installs what a folder's package-lock.json names, once, into a cache outside the checkout; gives the modules."""
+
+    def install(folder: Path) -> Path:
+        npm = shutil.which("npm")
+        if npm is None or shutil.which("node") is None:
+            absent("no Node.js with npm", "AXIOM_REQUIRE_BROKERS")
+        lock = (folder / "package-lock.json").read_bytes()
+        cache = broker_jars.cache(os.environ).parents[1] / "npm" / hashlib.sha256(lock).hexdigest()[:16]
+        modules = cache / "node_modules"
+        cache.mkdir(parents=True, exist_ok=True)
+        with broker_jars.locked(cache / "lock"):
+            if not (cache / "complete").exists():
+                for name in ("package.json", "package-lock.json"):
+                    shutil.copy(folder / name, cache)
+                done = subprocess.run(
+                    [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+                    cwd=cache,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                if done.returncode:
+                    absent(
+                        f"packages of {folder.name} cannot be fetched: {done.stderr[-200:]}", "AXIOM_REQUIRE_BROKERS"
+                    )
+                (cache / "complete").touch()
+        return modules
+
+    return install
 
 
 def pytest_configure(config: pytest.Config) -> None:
