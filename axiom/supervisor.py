@@ -199,11 +199,11 @@ class Supervisor:
 def end_remains(folder: Path) -> None:
     """Kill the processes that a supervisor of this folder left behind when it was killed itself."""
     for name, pid in pids(folder).items():
-        if _is_ours(pid):
+        if _is_ours(pid, folder):
             structlog.get_logger().warning("process.left_behind", name=name, pid=pid)
             os.kill(pid, signal.SIGKILL)
             until = time.monotonic() + _GONE_S
-            while _is_ours(pid) and time.monotonic() < until:
+            while _is_ours(pid, folder) and time.monotonic() < until:
                 time.sleep(0.02)
 
 
@@ -238,10 +238,10 @@ async def is_live(port: int, deadline_s: float = _PROBE_S) -> bool:
     return b" 200 " in status
 
 
-def _is_ours(pid: int) -> bool:
-    """Whether a process is one of these: its command line says so."""
+def _is_ours(pid: int, folder: Path) -> bool:
+    """Whether a process is one of these: its command line names the folder."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return b"axiom" in command
+    return b"axiom" in command and any(part.startswith(os.fsencode(folder)) for part in command)

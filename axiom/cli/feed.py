@@ -26,7 +26,6 @@ def register(app: typer.Typer) -> None:
 
 
 def feed_command(
-    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka, comma between.")],
     data: Annotated[Path, typer.Option(help="Its folder: the plan, and how far it is.")],
     source: Source = "synthetic",
     path: DataPath = None,
@@ -38,6 +37,7 @@ def feed_command(
     partitions: Annotated[int, typer.Option(min=1, help="Over which made-up underlyings are spread.")] = 4,
     run_id: Annotated[str, typer.Option("--id", help="Name of the run.")] = "feed",
     settings: SettingsFile = None,
+    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka; by default AXIOM_KAFKA__BOOTSTRAP.")] = "",
     health_port: Annotated[int, typer.Option(help="Readiness and liveness over HTTP; 0 takes a free one.")] = 0,
 ) -> None:
     """Publish days to the end. Killed and started again on its folder it goes on where it was, as it was planned."""

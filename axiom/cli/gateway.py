@@ -19,9 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def gateway_command(
-    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka, comma between.")],
     venue: Annotated[list[str], typer.Option(help="MIC=host:port of a venue's FIX acceptor; once for each venue.")],
     data: Annotated[Path, typer.Option(help="Folder of the record of what was sent.")],
+    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka; by default AXIOM_KAFKA__BOOTSTRAP.")] = "",
     health_port: Annotated[int, typer.Option(help="Readiness and liveness over HTTP; 0 takes a free one.")] = 0,
 ) -> None:
     """Send what the risk gates let through, over FIX. AXIOM_SEAL_KEY_FILE names the file with the key of the seals."""

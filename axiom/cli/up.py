@@ -37,7 +37,7 @@ def up_command(  # one parameter for each option
     partitions: Annotated[int, typer.Option(min=1, help="Of the topics that share keys.")] = 4,
     workers: Annotated[int, typer.Option(min=1, help="Of each group of stages.")] = 2,
     colocated: Annotated[bool, typer.Option("--colocated", help="All stages of an underlying in one worker.")] = False,
-    speed: Annotated[str, typer.Option(help="Event seconds per second.")] = "30",
+    speed: Annotated[str, typer.Option(help="Event seconds per second.")] = "4",
     settle_s: Annotated[float, typer.Option(min=0.0, help="Seconds between the close and the end of a run.")] = 5.0,
     data: Annotated[Path | None, typer.Option(help="Its folder; one that was killed goes on where it was.")] = None,
     settings: SettingsFile = None,
