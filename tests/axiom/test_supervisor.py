@@ -77,8 +77,12 @@ def test_what_a_killed_supervisor_left_behind_is_ended_first(folder: Path) -> No
         os.kill(left, signal.SIGSTOP)  # it hangs, and nobody watches it any more
         second = Supervisor(folder, [member(folder, "new", "topics", ends=True)])
         second.start()
-        assert Path(f"/proc/{left}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+        assert state_of(left) == "Z"
         await first.stop(["left"], 1.0)
         await until(second, lambda: second.is_done("new"))
 
     run(work())
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
