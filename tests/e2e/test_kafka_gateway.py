@@ -10,13 +10,14 @@ from typing import Final
 import msgspec
 import pytest
 
+from axiom.cluster import SEAL_KEY_FILE
 from axiom.feed_plan import synthetic_symbols
 from domain import commands as c
 from domain import events as e
 from domain.commands import STOCK
 from streams.kafka_topics import declare
 from tests.conftest import LocalBroker
-from tests.e2e.kafka_form import PARTITIONS, PARTY, Form, StandIn, cluster_of, letters, run
+from tests.e2e.kafka_form import PARTITIONS, PARTY, Form, Process, StandIn, cluster_of, letters, run
 
 pytestmark = pytest.mark.timeout(120)
 SIMA: Final = 0
@@ -175,6 +176,24 @@ def test_a_gateway_that_ends_pulls_and_says_so(form: Form) -> None:
         await desk.close()
 
     run(work())
+
+
+def test_a_gateway_without_its_record_does_not_start(form: Form) -> None:
+    """What the broker holds may have been sent: who cannot tell refuses, by name, and so does one without the key."""
+    gateway = form.processes["gateway"]
+    assert gateway.stop() == 0
+    other = [str(form.folder / "other") if part == str(form.folder / "gateway") else part for part in gateway.arguments]
+    for environment, told in (
+        (gateway.environment, "the record of what was sent is gone"),
+        ({**gateway.environment, SEAL_KEY_FILE: str(form.folder / "none")}, "seal key cannot be read"),
+    ):
+        out = form.folder / "other.out"
+        out.unlink(missing_ok=True)
+        process = Process("other", other, environment, out)
+        process.start()
+        assert process.running is not None
+        assert process.running.wait(30) == 2
+        assert told in out.read_text()
 
 
 def pulled(desk: StandIn, reason: str) -> bool:
