@@ -35,6 +35,9 @@ _MAX_DEATHS: Final = 12
 
 _PROBE_S: Final = 2.0
 _MAX_MISSED: Final = 8
+_BIRTH_S: Final = 90.0
+"""A member that has not answered yet is given so long: what it reads at its start may be much."""
+
 _GONE_S: Final = 5.0
 
 
@@ -68,6 +71,7 @@ class _Running:
     deaths: int = 0
     restarts: int = 0
     missed: int = 0
+    has_answered: bool = False
     is_done: bool = False
     is_stopping: bool = False
 
@@ -165,12 +169,17 @@ class Supervisor:
     async def _probe(self, each: _Running) -> None:
         if each.process is None or not each.member.health_port or each.is_stopping or each.process.poll() is not None:
             return
+        process = each.process
         is_well = await is_live(each.member.health_port)
+        if each.process is not process:
+            return
+        each.has_answered |= is_well
         each.missed = 0 if is_well else each.missed + 1
-        if each.missed >= _MAX_MISSED:
+        is_born = each.has_answered or time.monotonic() - each.born > _BIRTH_S
+        if each.missed >= _MAX_MISSED and is_born:
             each.missed = 0
             structlog.get_logger().warning("process.stalled", name=each.member.name)
-            each.process.kill()
+            process.kill()
 
     def _spawn(self, each: _Running) -> None:
         member = each.member
@@ -184,7 +193,7 @@ class Supervisor:
                 stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is for us: quotes are pulled first
             )
-        each.born, each.missed = time.monotonic(), 0
+        each.born, each.missed, each.has_answered = time.monotonic(), 0, False
         self._tell()
 
     def _tell(self) -> None:
