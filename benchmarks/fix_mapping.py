@@ -144,6 +144,12 @@ def int_array(values: Sequence[int]) -> quickfix.IntArray:
 
 
 def engine_write(quotes: PlaceQuotes, mapper: Mapper) -> str:
+    """The same message by the engine's field calls, as text."""
+    text: str = engine_message(quotes, mapper).toString()
+    return text
+
+
+def engine_message(quotes: PlaceQuotes, mapper: Mapper) -> quickfix.Message:
     """The same message by the engine's field calls; what names a contract is taken from our table."""
     message = quickfix.Message()
     message.getHeader().setField(Tag.MSG_TYPE.value, MsgType.MASS_QUOTE.value)
@@ -167,7 +173,7 @@ def engine_write(quotes: PlaceQuotes, mapper: Mapper) -> str:
         entry.setField(135, str(ask_size))
         quote_set.addGroup(entry)
     message.addGroup(quote_set)
-    return message.toString()
+    return message
 
 
 def engine_read(raw: str, dictionary: quickfix.DataDictionary) -> list[tuple[int, int, int, int]]:
