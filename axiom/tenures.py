@@ -20,14 +20,16 @@ import msgspec
 
 from axiom.compose import Composer
 from axiom.runs import write_atomically
+from domain.errors import InputError
 from domain.metrics import Metrics
 from domain.partitioning import partition_of
-from streams.groups import Group
+from streams.groups import GROUPS, Group
 from streams.journal import JournalWriter
 from streams.ownership import Partition
 from streams.shard import Shard
 
 FACTS: Final = "tenure.json"
+SNAPSHOT: Final = "snapshot"
 
 
 class TenureFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +85,7 @@ class Tenures:
         facts = TenureFacts(group=self._group.name, partition=number, partitions=self._partitions, owner=self._owner)
         write_atomically(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts)))
         if state:
-            write_atomically(folder / "snapshot", state)
+            write_atomically(folder / SNAPSHOT, state)
         journal = JournalWriter(folder / "journal", metrics=self._metrics)
         shard = Shard(f"{self._group.name}.{number}", self._composer.stages, self._metrics)
         partition = Partition(self._group, number, shard, journal, partition_of("", self._partitions))
@@ -95,3 +97,28 @@ class Tenures:
             journal.close()
             for old in sorted(parent.iterdir())[: -self._kept]:
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def is_tenure(folder: Path) -> bool:
+    """Whether a folder is one of a tenure."""
+    return (folder / FACTS).is_file()
+
+
+def shard_at_the_beginning(folder: Path) -> Shard:
+    """The shard with which a tenure began, to be given the inputs of its journal again.
+
+    Raises:
+        DataError: Its snapshot cannot be read.
+        InputError: The folder is damaged.
+    """
+    try:
+        facts = msgspec.json.decode((folder / FACTS).read_bytes(), type=TenureFacts)
+        group = GROUPS[facts.group]
+    except (OSError, msgspec.MsgspecError, KeyError) as error:
+        raise InputError("tenure cannot be read", field="tenure", value=str(folder), error=str(error)) from error
+    shard = Shard(f"{group.name}.{facts.partition}", composer_of(group).stages)
+    snapshot = folder / SNAPSHOT
+    if snapshot.exists():
+        partition = Partition(group, facts.partition, shard)
+        partition.restore(snapshot.read_bytes())
+    return shard

@@ -56,6 +56,10 @@ TOLD: Final = frozenset(
 """What is logged of all that leaves: orders by ClOrdID and what is wrong, never per tick."""
 
 _LEVELS: Final = {"halted": "error", "replaced": "warning", "gap": "error", "ends": "error", "unavailable": "warning"}
+FETCH_WAIT: Final = "AXIOM_KAFKA__FETCH_WAIT_MS"
+_FETCH_MS: Final = 50
+"""A question to the broker waits behind the fetch before it, and a takeover asks several."""
+
 _TURN_S: Final = 0.25
 _QUIET_S: Final = 10.0
 
@@ -141,7 +145,7 @@ def main(options: WorkerOptions, environment: Mapping[str, str]) -> NoReturn:
 
 async def _work(group: Group, options: WorkerOptions, environment: Mapping[str, str]) -> int:
     settings = settings_from(WorkerSettings, "WORKER", environment)
-    cluster = cluster_of(options.bootstrap, environment)
+    cluster = cluster_of(options.bootstrap, {FETCH_WAIT: str(_FETCH_MS), **environment})
     key = seal_key(environment) if GATE in group.stages else None
     owner = options.name or f"{group.name}.{socket.gethostname()}.{os.getpid()}"
     log, metrics = Log(), PrometheusMetrics()

@@ -17,6 +17,7 @@ from axiom.doctor import examine
 from axiom.finish import rebuild
 from axiom.runs import ROOT, RunFolder
 from axiom.settings import load
+from axiom.tenures import is_tenure, shard_at_the_beginning
 from domain.topics import TOPICS
 from streams.journal import JournalReader
 from streams.replay import Replay, diff, grouped
@@ -39,11 +40,14 @@ def register(app: typer.Typer) -> None:
 
 
 def replay_command(run: RunName = "last", runs: RunsRoot = ROOT, as_json: AsJson = False) -> None:
-    """Run the journal of a run again and compare every output. Nothing can reach a venue."""
-    folder = RunFolder.find(runs, run)
+    """Run the journal of a run, or of a worker's tenure, again and compare every output. Nothing can reach a venue."""
     began = time.monotonic()
+    if is_tenure(Path(run)):
+        folder, shard = RunFolder(Path(run)), shard_at_the_beginning(Path(run))
+    else:
+        folder, shard = RunFolder.find(runs, run), Shard(SHARD, Composer().stages)
     reader = JournalReader(folder.journal)
-    result = Replay(Shard(SHARD, Composer().stages)).run(grouped(reader))
+    result = Replay(shard).run(grouped(reader))
     value = {
         "run": folder.path.name,
         "digest": result.digest,

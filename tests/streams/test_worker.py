@@ -13,18 +13,20 @@ from pathlib import Path
 import pytest
 
 from axiom.cluster import cluster_of
-from axiom.tenures import composer_of
+from axiom.tenures import composer_of, shard_at_the_beginning
 from domain import events as e
 from domain.codec import canonical, encode
 from domain.ownership_events import InputsApplied
 from domain.partitioning import partition_of
 from domain.state import unpack
 from streams.groups import DESK
+from streams.journal import JournalReader
 from streams.kafka_reader import Reader
 from streams.kafka_topics import declare
 from streams.messages import Arrived, Headers, Outgoing
 from streams.ownership import FIRM_STREAM, Partition
 from streams.references import Applied, encode_applied
+from streams.replay import Replay, grouped
 from streams.shard import Shard
 from streams.takeover import Taken, take_over
 from streams.worker import changelog
@@ -140,6 +142,11 @@ def test_an_owner_killed_with_9_is_followed_by_one_who_goes_on_where_it_was(
                 say(f"takeover: {owned['repeated']} inputs repeated in {owned['seconds']} s")
 
     asyncio.run(scenario())
+    tenures = list(tmp_path.glob(f"*/desk/{SYN}/*"))
+    assert len(tenures) > 1
+    for tenure in tenures:
+        replayed = Replay(shard_at_the_beginning(tenure)).run(grouped(JournalReader(tenure / "journal")))
+        assert replayed.is_equal, replayed.difference
 
 
 @pytest.mark.slow
