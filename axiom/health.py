@@ -1,4 +1,4 @@
-"""Endpoints of a process on loopback: /live, /ready and /metrics.
+"""Endpoints of a process: /live, /ready and /metrics; on loopback, or on the address that AXIOM_HEALTH_HOST names.
 
 /live answers 200 while the process makes progress, /ready while it does its work; else 503 and the reason. Both are
 JSON. They are asked in a thread of their own, so that a loop that stands does not keep them from answering.
@@ -6,6 +6,7 @@ JSON. They are asked in a thread of their own, so that a loop that stands does n
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -32,19 +33,21 @@ Probe = Callable[[], Finding]
 """Called in a thread: it may read, and change nothing."""
 
 JSON: Final = "application/json"
+HEALTH_HOST: Final = "AXIOM_HEALTH_HOST"
+"""The variable that names another address: in a container, where a neighbour asks, `0.0.0.0`."""
 
 
 class HealthServer:
     """Serves the endpoints.
 
     Args:
-        port: On loopback; 0 takes a free one.
+        port: 0 takes a free one.
         live: Whether the process makes progress.
         ready: Whether it does its work.
         registry: The metrics.
 
     Raises:
-        InputError: There is no such port, or it is taken.
+        InputError: There is no such port or address, or it is taken.
     """
 
     def __init__(self, port: int, *, live: Probe, ready: Probe, registry: CollectorRegistry) -> None:
@@ -75,7 +78,7 @@ class HealthServer:
                 """Probes come every few seconds: not logged."""
 
         try:
-            self._server = ThreadingHTTPServer((LOOPBACK, port), Handler)
+            self._server = ThreadingHTTPServer((os.environ.get(HEALTH_HOST) or LOOPBACK, port), Handler)
         except (OSError, OverflowError) as error:
             raise InputError("health port cannot be used", field="health_port", value=port, error=str(error)) from error
         self._server.daemon_threads = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from axiom.cli import bench, cache, feed, gateway, inspect, kafka, operate, run, tail, up, venue, worker
+from axiom.cli import bench, cache, feed, gateway, inspect, kafka, operate, prepare, run, tail, up, venue, worker
 
 app = typer.Typer(
     name="axiom",
@@ -23,6 +23,7 @@ gateway.register(app)
 feed.register(app)
 up.register(app)
 cache.register(app)
+prepare.register(app)
 worker.register(app)
 bench.register(app)
 

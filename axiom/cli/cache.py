@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def cache_command(
-    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka.")] = "127.0.0.1:9092",
+    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka; by default AXIOM_KAFKA__BOOTSTRAP.")] = "",
     redis: Annotated[str, typer.Option(help="redis://host:port, rediss:// for TLS; goes before cache.url.")] = "",
     settings: Annotated[Path | None, typer.Option(help="TOML file of settings: its section `cache`.")] = None,
     health_port: Annotated[
