@@ -92,7 +92,7 @@ def test_recorded_market_data_never_enters_the_project(shared_data: Path) -> Non
 def test_tests_are_no_package_and_mirror_the_packages() -> None:
     tests = CHECKOUT / "tests"
     assert sorted(tests.rglob("__init__.py")) == []
-    kinds = {"architecture", "contract", "replay", "golden", "e2e", "benchmarks", "tools"}
+    kinds = {"architecture", "contract", "replay", "golden", "e2e", "benchmarks", "tools", "deploy"}
     known = kinds | set(PROJECT["tool"]["scikit-build"]["wheel"]["packages"])
     assert {path.relative_to(tests).parts[0] for path in tests.rglob("test_*.py")} <= known
 

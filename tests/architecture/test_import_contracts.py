@@ -17,7 +17,7 @@ CONTRACTS: dict[str, dict[str, Any]] = {contract["id"]: contract for contract in
 LAYERS = [name.strip() for line in CONTRACTS["layers"]["layers"] for name in line.split("|")]
 CORE = ("domain", "pricing", "risk", "quoting", "hedging", "routing")
 # What is run or read from the checkout and never imported by the product, and the distribution of its own.
-OUTSIDE = {"benchmarks", "tests", "tools", "scripts", "docs", "deploy", "sdk", "build", "dist", "runs"}
+OUTSIDE = {"benchmarks", "examples", "tests", "tools", "scripts", "docs", "deploy", "sdk", "build", "dist", "runs"}
 
 
 class Plant(NamedTuple):
