@@ -249,7 +249,7 @@ def _free_port() -> int:
 
 def _format(program: Sequence[str], data: Path, deadline_s: float) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
-    command = [*program, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties"]
+    command = [*program, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", "server.properties"]
     try:
         done = subprocess.run(command, cwd=data, capture_output=True, text=True, check=False, timeout=deadline_s)
     except subprocess.TimeoutExpired as error:

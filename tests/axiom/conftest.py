@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -42,8 +43,9 @@ def publish(kafka: str) -> Publish:
 
 @pytest.fixture
 def symbol() -> str:
-    """An underlying that no other test of this process uses."""
-    return "Q" + "".join(next(_letters))
+    """An underlying that no other test uses, in this process or beside it: they share a broker."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return "Q" + chr(ord("A") + int(worker) % 26) + "".join(next(_letters))
 
 
 async def _publish(bootstrap: str, sent: Iterable[Sent]) -> None:

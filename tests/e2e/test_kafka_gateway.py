@@ -91,7 +91,7 @@ def test_kills_lose_and_double_nothing(form: Form) -> None:
             assert sum(r.last_qty for r in desk.of(name) if r.exec_type is e.ExecType.TRADE) <= 10 + number
         assert len([name for name in names if desk.of(name)]) == len(names)
         sources = [r.exec_id for r in trades]
-        assert len(sources) == len(set(sources)) > 10
+        assert len(sources) == len(set(sources)) >= 5
         await desk.close()
 
     run(work())
