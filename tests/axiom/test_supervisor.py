@@ -74,6 +74,7 @@ def test_what_a_killed_supervisor_left_behind_is_ended_first(folder: Path) -> No
         first = Supervisor(folder, [Member(name="left", arguments=arguments, environment={}, log=folder / "left.log")])
         first.start()
         left = pids(folder)["left"]
+        await until(first, lambda: str(folder).encode() in Path(f"/proc/{left}/cmdline").read_bytes())
         os.kill(left, signal.SIGSTOP)  # it hangs, and nobody watches it any more
         second = Supervisor(folder, [member(folder, "new", "topics", ends=True)])
         second.start()
