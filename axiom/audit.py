@@ -7,7 +7,7 @@ counts once, and what cannot be explained is a problem.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -150,7 +150,8 @@ class Audit:
         return {"underlyings": underlyings, "takeovers": dict(sorted(self.takeovers.items())), "problems": problems}
 
 
-def _sum(changes: Any) -> dict[int, int]:  # noqa: ANN401  # pairs of contract and change
+def _sum(changes: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Net by contract, of pairs of contract and change."""
     held: Counter[int] = Counter()
     for contract, change in changes:
         held[contract] += change

@@ -9,11 +9,10 @@ from typing import Final
 import msgspec
 
 from axiom.imports import no_positions
-from axiom.launch import open_recording
+from axiom.launch import open_recording, run_started
 from axiom.runs import RunConfig, write_atomically
 from axiom.settings import Settings, from_json
 from domain.errors import InputError
-from domain.events import RunStarted
 from domain.partitioning import partition_of
 from streams.publishing import Day
 
@@ -151,18 +150,7 @@ def open_day(config: RunConfig) -> Day:
     """
     settings = from_json(config.settings)
     recording = open_recording(config, settings)
-    started = RunStarted(
-        ts_event=0,
-        ts_init=0,
-        underlying=recording.underlying,
-        run=config.run,
-        seed=settings.run.seed,
-        source=recording.name,
-        is_synthetic=recording.is_synthetic,
-        trade_date=recording.trade_date.isoformat(),
-        settings=config.settings,
-    )
-    return Day(started, recording, (no_positions(recording.underlying),))
+    return Day(run_started(config, settings, recording), recording, (no_positions(recording.underlying),))
 
 
 def _day(

@@ -57,6 +57,21 @@ def open_recording(config: RunConfig, settings: Settings) -> Recording:
     raise InputError("unknown source", field="source", value=config.source, known="lean, massive-files, synthetic")
 
 
+def run_started(config: RunConfig, settings: Settings, recording: Recording) -> RunStarted:
+    """The first event of a run, stamped when it begins."""
+    return RunStarted(
+        ts_event=0,
+        ts_init=0,
+        underlying=recording.underlying,
+        run=config.run,
+        seed=settings.run.seed,
+        source=recording.name,
+        is_synthetic=recording.is_synthetic,
+        trade_date=recording.trade_date.isoformat(),
+        settings=config.settings,
+    )
+
+
 @dataclass(slots=True)
 class Launch:
     """A run that is ready to go, and what its end needs."""
@@ -149,17 +164,7 @@ def _prepare(
     composer = Composer()
     remote = _fix_venues(folder, settings, listed) if config.venues == "fix" else None
     ports = composer.ports(settings, listed) if remote is None else remote.ports(is_resumed=journaled is not None)
-    started = RunStarted(
-        ts_event=0,
-        ts_init=0,
-        underlying=recording.underlying,
-        run=config.run,
-        seed=settings.run.seed,
-        source=recording.name,
-        is_synthetic=recording.is_synthetic,
-        trade_date=recording.trade_date.isoformat(),
-        settings=config.settings,
-    )
+    started = run_started(config, settings, recording)
     imported = [read_positions(Path(config.positions), chain) if config.positions else no_positions(chain.underlying)]
     if config.statement:
         imported.append(read_positions(Path(config.statement), chain))

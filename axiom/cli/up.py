@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,13 +86,9 @@ def up_command(  # one parameter for each option
     raise typer.Exit(INTERRUPTED if summary["is_interrupted"] else 1 if summary["problems"] else 0)
 
 
-def _text(summary: dict[str, object]) -> str:
+def _text(summary: dict[str, Any]) -> str:
     lines = [f"{summary['run']}: {summary['wall_seconds']} s, restarts {summary['restarts'] or 'none'}"]
-    underlyings = summary["underlyings"]
-    assert isinstance(underlyings, dict)  # noqa: S101  # as the audit makes it
-    for name, facts in underlyings.items():
+    for name, facts in summary["underlyings"].items():
         equal = "positions equal" if facts["positions_equal"] else "POSITIONS DIFFER"
         lines.append(f"  {name}: {facts['fills']} fills, {facts['orders']} orders, {equal}")
-    problems = summary["problems"]
-    assert isinstance(problems, list)  # noqa: S101  # as the audit makes it
-    return "\n".join(lines + [f"  problem: {problem}" for problem in problems])
+    return "\n".join(lines + [f"  problem: {problem}" for problem in summary["problems"]])
